@@ -1,0 +1,108 @@
+"""From bytes to events: each record parsed by itself, the parsed objects validated in one call.
+
+Parsing the records one by one is a rule, not a habit: joined into one JSON array, records smuggle others in (four byte strings,
+three of them invalid, were once read as four valid events).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from models.events import CLASS_OF_TYPE, TOPIC_OF_TYPE, Envelope, Event
+
+MAX_RECORD_BYTES = 262_144
+Reason = Literal[
+    "empty", "oversized", "not_json", "not_an_object", "unknown_type", "wrong_topic", "missing_field", "malformed_field",
+    "wrong_key", "conflicting_event_id",
+]  # fmt: skip
+REASONS: tuple[Reason, ...] = get_args(Reason)
+_EVENTS: TypeAdapter[list[Envelope]] = TypeAdapter(list[Event])
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a record cannot be used: a reason of the closed list, a sentence, and the source where it could be read."""
+
+    reason: Reason
+    detail: str
+    source: str | None = None
+
+
+def parse_chunk(values: Sequence[bytes | None]) -> list[Envelope | Rejection]:
+    """Each value's event or rejection, in order. A bad value changes nothing about its neighbours."""
+    parsed: list[Any] = [_parse(value) for value in values]
+    good = [index for index, item in enumerate(parsed) if type(item) is dict]
+    results = list(parsed)
+    while good:
+        try:
+            events = _EVENTS.validate_python([parsed[index] for index in good])
+        except ValidationError as error:
+            bad = _first_faults(error)
+            for place, rejection in bad.items():
+                results[good[place]] = _with_source(rejection, parsed[good[place]])
+            good = [index for place, index in enumerate(good) if place not in bad]
+        else:
+            for index, event in zip(good, events, strict=True):
+                results[index] = event
+            break
+    return results
+
+
+def parse_record(value: bytes | None) -> Envelope | Rejection:
+    """One value's event or rejection."""
+    return parse_chunk([value])[0]
+
+
+def misplaced(event: Envelope, topic: str, key: bytes | None) -> Rejection | None:
+    """The rejection of an event that lies in another topic than its type's, or under another key than its department."""
+    if TOPIC_OF_TYPE[event.type] != topic:
+        detail = f"{event.type} belongs in topic {TOPIC_OF_TYPE[event.type]}, not in {topic}"
+        return Rejection("wrong_topic", detail, event.source)
+    if key is None or key != event.department.encode():
+        shown = "null" if key is None else repr(key[:64])
+        return Rejection("wrong_key", f"the record key is {shown}, not the department {event.department}", event.source)
+    return None
+
+
+def unknown_fields(value: bytes, event: Envelope) -> int:
+    """How many fields of the object the contract does not know (ignored and counted, `events.md`)."""
+    return sum(name not in type(event).model_fields for name in orjson.loads(value))
+
+
+def _parse(value: bytes | None) -> dict[str, Any] | Rejection:  # noqa: PLR0911  # one return a reason
+    if not value or not value.strip():
+        return Rejection("empty", "the value is empty or null: publish one JSON object")
+    if len(value) > MAX_RECORD_BYTES:
+        return Rejection("oversized", f"{len(value)} bytes, more than {MAX_RECORD_BYTES}")
+    try:
+        parsed = orjson.loads(value)
+    except ValueError as error:  # JSONDecodeError; also too deep a nesting
+        return Rejection("not_json", str(error))
+    if type(parsed) is not dict:
+        return Rejection("not_an_object", f"a JSON {type(parsed).__name__}, not an object")
+    name = parsed.get("type")
+    if isinstance(name, str) and name in CLASS_OF_TYPE:
+        return parsed
+    missing = Rejection("missing_field", "type is missing")
+    return _with_source(missing if name is None else Rejection("unknown_type", f"no event has the type {str(name)[:60]!r}"), parsed)
+
+
+def _first_faults(error: ValidationError) -> dict[int, Rejection]:
+    faults: dict[int, Rejection] = {}
+    for fault in error.errors(include_url=False, include_context=False):
+        place, *path = fault["loc"]
+        if isinstance(place, int) and place not in faults:
+            field = ".".join(str(part) for part in path[1:])
+            missing = fault["type"] == "missing"
+            detail = f"{field} is missing" if missing else f"{field}: {fault['msg']}, not {str(fault['input'])[:60]!r}"
+            faults[place] = Rejection("missing_field" if missing else "malformed_field", detail)
+    return faults
+
+
+def _with_source(rejection: Rejection, parsed: dict[str, Any]) -> Rejection:
+    source = parsed.get("source")
+    known = source if isinstance(source, str) and 0 < len(source) <= 128 else None
+    return Rejection(rejection.reason, rejection.detail, known)
