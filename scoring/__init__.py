@@ -1,0 +1,1 @@
+"""Scores from facts, exactly. Pure: no IO, no clock, no environment; time enters as an argument."""

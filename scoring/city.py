@@ -1,0 +1,68 @@
+"""A city, or the part of it in one partition: departments, the index of event ids, and what is dated ahead."""
+
+import heapq
+from collections.abc import Iterable
+from typing import Literal
+
+from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest
+from scoring.context import Context
+from scoring.department import Department
+from scoring.folding import fold
+
+PERIOD_CODES = frozenset({CODE_OF_TYPE["period.closed"], CODE_OF_TYPE["period.reopened"]})
+Outcome = Literal["new", "duplicate", "conflict"]
+
+
+class City:
+    """The fold of a set of facts as of the context's now; the order in which they come does not matter."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.departments: dict[str, Department] = {}
+        # period.* facts, which say when scores are frozen and nothing about the scores.
+        self.period_facts: list[Fact] = []
+        self._digests: dict[str, int] = {}
+        self._ahead: list[tuple[int, str, Fact]] = []
+
+    def take(self, fact: Fact) -> Outcome:
+        """Take in a fact unless its id was taken in before.
+
+        Of one id with two contents the first stands, also when it lies after now (`events.md`, Values). A fact dated ahead waits for
+        its time.
+        """
+        content = digest(fact)
+        held = self._digests.get(fact[EVENT_ID])
+        if held is not None:
+            return "duplicate" if held == content else "conflict"
+        self._digests[fact[EVENT_ID]] = content
+        if fact[AT] <= self.context.now:
+            self._apply(fact)
+        else:
+            heapq.heappush(self._ahead, (fact[AT], fact[EVENT_ID], fact))
+        return "new"
+
+    def take_all(self, facts: Iterable[Fact]) -> None:
+        """Take in facts and settle the counters."""
+        for fact in facts:
+            self.take(fact)
+        self.settle()
+
+    def _apply(self, fact: Fact) -> None:
+        if fact[CODE] in PERIOD_CODES:
+            self.period_facts.append(fact)
+            return
+        department = self.department(fact[DEPARTMENT])
+        department.arrived(fact)
+        fold(department, fact)
+
+    def department(self, code: str) -> Department:
+        """The department of that code, made if it is new."""
+        department = self.departments.get(code)
+        if department is None:
+            department = self.departments[code] = Department(code, self.context)
+        return department
+
+    def settle(self) -> None:
+        """Bring the counters of every department up to date."""
+        for department in self.departments.values():
+            department.settle()

@@ -1,0 +1,142 @@
+"""A department: its entities, and the counters that they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, TypeVar
+
+from models.facts import AT, Fact
+from scoring.context import Context
+from scoring.entities.base import Contribution, Entity, Versions
+from scoring.entities.case import Case, Licence
+from scoring.entities.item import Item
+from scoring.entities.oversight import Complaint, Defect, GuideCheck, Sample, Test, first_of
+from scoring.entities.quality import Objection
+from scoring.entities.sharing import Interface, Request, Table
+
+E = TypeVar("E", bound=Entity)
+# component → period → sub → amount
+Counters = dict[str, dict[int, dict[str, int]]]
+
+
+class Department:
+    """All that is known of one department as of the context's now.
+
+    Folds call `touch` before they change an entity; `settle` then takes out what the touched entities contributed and puts in what
+    they contribute now. In between the counters are those before the first touch.
+    """
+
+    def __init__(self, code: str, context: Context) -> None:
+        self.code = code
+        self.context = context
+        self.first_event_at: int | None = None
+        self.last_event_at: int | None = None
+        self.first_published_at: int | None = None
+        # The number of facts taken in that have occurred by now: of two records for one key the greater is right.
+        self.version = 0
+        self.names = Versions()
+        self.docking = Versions()
+        self.items: dict[str, Item] = {}
+        self.cases: dict[str, Case] = {}
+        self.licences: dict[str, Licence] = {}
+        self.objections: dict[str, Objection] = {}
+        self.requests: dict[str, Request] = {}
+        self.interfaces: dict[str, Interface] = {}
+        self.tables: dict[str, Table] = {}
+        self.complaints: dict[str, Complaint] = {}
+        self.defects: dict[str, Defect] = {}
+        self.samples: dict[str, Sample] = {}
+        self.checks: dict[str, GuideCheck] = {}
+        self.tests: dict[str, Test] = {}
+        self.withdrawn: set[str] = set()
+        self.samples_of: dict[tuple[str, str], list[Sample]] = {}
+        self.counters: Counters = {}
+        self._touched: dict[Entity, list[Contribution]] = {}
+
+    @property
+    def name(self) -> str:
+        """The name last registered, or the code."""
+        return str(self.names.facts[-1][4]) if self.names else self.code
+
+    def entities(self) -> Iterator[Entity]:
+        """Every entity that contributes."""
+        return chain(
+            self.items.values(), self.cases.values(), self.objections.values(), self.requests.values(),
+            self.interfaces.values(), self.tables.values(), self.complaints.values(), self.defects.values(),
+            self.samples.values(), self.checks.values(), self.tests.values(),
+        )  # fmt: skip
+
+    def arrived(self, fact: Fact) -> None:
+        """Note that a fact of this department has been taken in and has occurred."""
+        at = fact[AT]
+        self.version += 1
+        if self.first_event_at is None or at < self.first_event_at:
+            self.first_event_at = at
+        if self.last_event_at is None or at > self.last_event_at:
+            self.last_event_at = at
+
+    def entity(self, held: dict[str, E], kind: type[E], identifier: str) -> E:
+        """The entity of that id, made if it is new, about to be changed."""
+        entity = held.get(identifier)
+        if entity is None:
+            entity = held[identifier] = kind(identifier)
+            self._touched[entity] = []
+        elif entity not in self._touched:
+            self._touched[entity] = entity.contributions(self)
+        return entity
+
+    def touch(self, entity: Entity) -> None:
+        """Note what an entity contributes before something it depends on changes."""
+        if entity not in self._touched:
+            self._touched[entity] = entity.contributions(self)
+
+    @property
+    def touched(self) -> Iterable[Entity]:
+        """The entities touched since the last settling."""
+        return self._touched.keys()
+
+    def settle(self) -> list[Entity]:
+        """Bring the counters up to date; the entities that were touched."""
+        for entity, before in self._touched.items():
+            after = entity.contributions(self)
+            if before != after:
+                self._add(before, -1)
+                self._add(after, 1)
+        touched = list(self._touched)
+        self._touched.clear()
+        return touched
+
+    def _add(self, contributions: list[Contribution], sign: int) -> None:
+        for component, period, sub, amount in contributions:
+            periods = self.counters.setdefault(component, {})
+            cell = periods.setdefault(period, {})
+            total = cell.get(sub, 0) + sign * amount
+            if total:
+                cell[sub] = total
+            else:  # nothing is left behind of what was taken out
+                del cell[sub]
+                if not cell:
+                    del periods[period]
+                    if not periods:
+                        del self.counters[component]
+
+    def licence(self, identifier: str) -> Licence:
+        """The licence of that id, made if it is new."""
+        licence = self.licences.get(identifier)
+        if licence is None:
+            licence = self.licences[identifier] = Licence()
+        return licence
+
+    def licence_voided(self, identifier: str) -> bool:
+        """Whether this department's records say that a licence is voided."""
+        licence = self.licences.get(identifier)
+        return licence is not None and licence.voided is not None
+
+    def first_sample(self, slot: tuple[str, str] | None) -> Sample | None:
+        """The sample that holds for an indicator and a period (label)."""
+        return None if slot is None else first_of(self.samples_of.get(slot, []))
+
+    def describe(self, entity: Entity) -> dict[str, Any]:
+        """An entity's explaining facts."""
+        return entity.describe(self)

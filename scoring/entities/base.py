@@ -1,0 +1,105 @@
+"""What all entities share: contributions, folds of single facts and of versions, stock as deltas."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from models.facts import AT, EVENT_ID, Fact
+
+if TYPE_CHECKING:
+    from scoring.department import Department
+
+# (component, period, sub, amount): sub divides a component, for example by item; "" where nothing divides it.
+Contribution = tuple[str, int, str, int]
+State = dict[tuple[str, str], int]
+
+_order = itemgetter(AT, EVENT_ID)
+_at = itemgetter(AT)
+
+
+class Entity:
+    """A thing of a department, identified by its kind and id."""
+
+    __slots__ = ("id",)
+    kind: ClassVar[str]
+    by_sub: ClassVar[bool] = False  # whether its evidence is a row a sub (a sample: a row an acceptance number)
+
+    def __init__(self, identifier: str) -> None:
+        self.id = identifier
+
+    def contributions(self, department: Department) -> list[Contribution]:
+        """What the entity adds to the counters as of the context's now. A pure function of the state."""
+        raise NotImplementedError
+
+    def next_change(self, department: Department) -> int | None:
+        """The next instant after now at which the contributions change although no fact arrives; None when never."""
+        return None
+
+    def describe(self, department: Department) -> dict[str, Any]:
+        """The facts that explain its contributions, for people: instants in microseconds under names ending in `_at`."""
+        return {}
+
+
+def earliest(held: Fact | None, fact: Fact) -> Fact:
+    """The fold of single facts: the earliest `occurred_at` holds, of equal ones the smallest `event_id`."""
+    if held is None or (fact[AT], fact[EVENT_ID]) < (held[AT], held[EVENT_ID]):
+        return fact
+    return held
+
+
+class Versions:
+    """The fold of versions: all of them in the order of (`occurred_at`, `event_id`); the last one by an instant holds."""
+
+    __slots__ = ("facts",)
+
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+
+    def add(self, fact: Fact) -> None:
+        """Put a version in its place; the same one twice is one."""
+        place = bisect_left(self.facts, _order(fact), key=_order)
+        if place == len(self.facts) or self.facts[place][EVENT_ID] != fact[EVENT_ID] or self.facts[place][AT] != fact[AT]:
+            self.facts.insert(place, fact)
+
+    def before(self, instant: int) -> Fact | None:
+        """The last version that occurred before an instant (a period's cut-off)."""
+        place = bisect_left(self.facts, instant, key=_at)
+        return self.facts[place - 1] if place else None
+
+    def by(self, instant: int) -> Fact | None:
+        """The last version that occurred at or before an instant."""
+        place = bisect_right(self.facts, instant, key=_at)
+        return self.facts[place - 1] if place else None
+
+    def __bool__(self) -> bool:
+        return bool(self.facts)
+
+
+def insert_once(values: list[int], value: int) -> None:
+    """Keep a sorted list of distinct values."""
+    place = bisect_left(values, value)
+    if place == len(values) or values[place] != value:
+        insort(values, value)
+
+
+def stock(breakpoints: Iterable[int], state: Callable[[int], State]) -> list[Contribution]:
+    """Contributions of something that lasts: the changes of its state, of which a period's stock is the sum up to it.
+
+    Args:
+        breakpoints: the periods in which the state may differ from that of the period before.
+        state: what the entity amounts to at the cut-off of a period, zeros left out.
+    """
+    changes: list[Contribution] = []
+    held: State = {}
+    for period in sorted(set(breakpoints)):
+        current = state(period)
+        if current != held:
+            for component, sub in held.keys() | current.keys():
+                change = current.get((component, sub), 0) - held.get((component, sub), 0)
+                if change:
+                    changes.append((component, period, sub, change))
+            held = current
+    return changes

@@ -1,0 +1,192 @@
+"""办件: a serial and its case are one thing; with its dispatched licences, and its due time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from models.facts import AT, CODE, CODE_OF_TYPE, EVENT_ID, Fact
+from scoring.entities.base import Contribution, Entity, earliest
+
+if TYPE_CHECKING:
+    from scoring.department import Department
+
+_SUSPENDED = CODE_OF_TYPE["case.suspended"]
+ITEM = 5
+IS_TEST = 6
+ACCEPTANCE_NO = 6
+ACCEPTED_DUE_AT = 7
+OUTCOME = 6
+_FAR_FUTURE = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a case has to be completed: at `instant` at the latest if it is `inclusive` (an explicit due_at), else before it."""
+
+    instant: int
+    inclusive: bool
+    provisional: bool
+
+    def missed_by(self, completed_at: int) -> bool:
+        """Whether a completion at that instant is late."""
+        return completed_at > self.instant or (completed_at == self.instant and not self.inclusive)
+
+
+class Case(Entity):
+    """Single facts keep the earliest; `passed` is the first ingestion that passed, a failed one before or after it says nothing."""
+
+    __slots__ = ("accepted", "completed", "dispatches", "issued", "licences", "passed", "pauses", "tests", "voided")
+    kind = "case"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.issued: Fact | None = None
+        self.accepted: Fact | None = None
+        self.completed: Fact | None = None
+        self.passed: Fact | None = None
+        self.voided: Fact | None = None
+        self.pauses: list[Fact] | None = None
+        self.licences: list[str] | None = None
+        self.dispatches: dict[str, Fact] | None = None
+        self.tests: list[str] | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Neither voided nor a test case: test cases count only in indicator 15, voided ones nowhere."""
+        return self.voided is None and not (self.issued is not None and self.issued[IS_TEST])
+
+    @property
+    def is_open(self) -> bool:
+        """Accepted and not completed."""
+        return self.accepted is not None and self.completed is None and self.counts
+
+    def contributions(self, department: Department) -> list[Contribution]:
+        """Flow for indicators 4, 6, 8, 9 and 16, each in the period of the instant that the indicator names."""
+        if not self.counts:
+            return []
+        time = department.context.time
+        cohort = department.context.policies.aggregation == "cohort"
+        out: list[Contribution] = []
+        passed = self.passed
+        if self.issued is not None:
+            period = time.period_of(self.issued[AT])
+            out.append(("issued", period, self.issued[ITEM], 1))
+            if cohort and passed is not None and passed[AT] < time.end_of(period):
+                out.append(("ingested", period, "", 1))
+        if not cohort and passed is not None:
+            out.append(("ingested", time.period_of(passed[AT]), "", 1))
+        if self.accepted is not None:
+            out.append(("received", time.period_of(self.accepted[AT]), "", 1))
+        if self.completed is not None:
+            self._add_completion(self.completed, department, out)
+        if self.dispatches is not None:
+            for licence, dispatch in self.dispatches.items():
+                if not department.licence_voided(licence):
+                    out.append(("dispatched", time.period_of(dispatch[AT]), "", 1))
+        return out
+
+    def _add_completion(self, completed: Fact, department: Department, out: list[Contribution]) -> None:
+        period = department.context.time.period_of(completed[AT])
+        item = completed[ITEM]
+        out.append(("completed", period, item, 1))
+        if completed[OUTCOME] == "granted":
+            out.append(("granted", period, item, 1))
+            if self.licences is not None and self._generated_before(department.context.time.end_of(period), department):
+                out.append(("licensed", period, item, 1))
+        due = self.due(department)
+        if due is not None:
+            if due.missed_by(completed[AT]):
+                out.append(("overdue", period, "", 1))
+            if due.provisional:
+                out.append(("case_calendar", period, "", 1))
+
+    def _generated_before(self, end: int, department: Department) -> bool:
+        licences = (department.licences[licence] for licence in self.licences or ())
+        return any(licence.generated is not None and licence.generated[AT] < end and licence.voided is None for licence in licences)
+
+    def due(self, department: Department) -> Due | None:
+        """When the case is due (indicator 16); None without an acceptance, or without an item published by then."""
+        accepted = self.accepted
+        if accepted is None:
+            return None
+        if accepted[ACCEPTED_DUE_AT] is not None:
+            return Due(accepted[ACCEPTED_DUE_AT], inclusive=True, provisional=False)
+        version = department.items[accepted[ITEM]].published.by(accepted[AT])
+        if version is None:
+            return None
+        time, workdays = department.context.time, department.context.workdays
+        promised: int = version[9]
+        provisional = False
+        if self.pauses is not None:
+            promised, provisional = self._with_suspension(promised, department)
+        deadline = workdays.after(time.day_of(accepted[AT]), promised)
+        return Due(time.end_of_day(deadline.day), inclusive=False, provisional=deadline.provisional or provisional)
+
+    def _with_suspension(self, days: int, department: Department) -> tuple[int, bool]:
+        """Add the workdays suspended: suspended and resumed pair up in order, repeats ignored, and the completion ends the last."""
+        time, workdays = department.context.time, department.context.workdays
+        end = self.completed[AT] if self.completed is not None else department.context.now
+        provisional = False
+        for start, stop in self.suspensions():
+            first, last = time.day_of(start), time.day_of(min(stop, end))
+            days += workdays.between(first, last)
+            provisional = provisional or workdays.unpublished(first, last)
+        return days, provisional
+
+    def suspensions(self) -> list[tuple[int, int]]:
+        """Pairs of suspended and resumed instants; far in the future where not resumed."""
+        pairs: list[tuple[int, int]] = []
+        start: int | None = None
+        for pause in self.pauses or ():
+            if pause[CODE] == _SUSPENDED:
+                start = pause[AT] if start is None else start
+            elif start is not None:
+                pairs.append((start, pause[AT]))
+                start = None
+        if start is not None:
+            pairs.append((start, _FAR_FUTURE))
+        return pairs
+
+    def pause(self, fact: Fact) -> None:
+        """Take in a suspension or a resumption."""
+        pauses = self.pauses or []
+        if fact not in pauses:
+            self.pauses = sorted([*pauses, fact], key=lambda pause: (pause[AT], pause[EVENT_ID]))
+
+    def dispatch(self, licence: str, fact: Fact) -> None:
+        """Take in the dispatch of a licence: of a pair of serial and licence the earliest."""
+        if self.dispatches is None:
+            self.dispatches = {}
+        self.dispatches[licence] = earliest(self.dispatches.get(licence), fact)
+
+    def describe(self, department: Department) -> dict[str, Any]:
+        """Its stations, and when it was due."""
+        stations = {"issued_at": self.issued, "accepted_at": self.accepted, "completed_at": self.completed, "passed_at": self.passed}
+        found: dict[str, Any] = {name: fact[AT] for name, fact in stations.items() if fact is not None}
+        if self.accepted is not None:
+            found["acceptance_no"] = self.accepted[ACCEPTANCE_NO]
+        named = self.completed or self.accepted or self.issued
+        if named is not None:
+            found["item"] = named[ITEM]
+        due = self.due(department)
+        if due is not None:
+            found["due_at"] = due.instant
+        for licence in self.licences or ():
+            generated = department.licences[licence].generated
+            if generated is not None and department.licences[licence].voided is None:
+                found["licence_generated_at"] = min(found.get("licence_generated_at", generated[AT]), generated[AT])
+        if self.dispatches:
+            found["dispatched"] = sorted(licence for licence in self.dispatches if not department.licence_voided(licence))
+        return found
+
+
+class Licence:
+    """电子证照: belongs to the serial of its first generation; voided, it counts nowhere. Counted through its cases."""
+
+    __slots__ = ("dispatched_to", "generated", "voided")
+
+    def __init__(self) -> None:
+        self.generated: Fact | None = None
+        self.voided: Fact | None = None
+        self.dispatched_to: list[str] | None = None

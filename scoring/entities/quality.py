@@ -1,0 +1,58 @@
+"""异议: an objection to a licence or to shared data (indicators 10 and 13)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from models.facts import AT, Fact
+from scoring.entities.base import Contribution, Entity
+
+if TYPE_CHECKING:
+    from scoring.department import Department
+
+_SUBJECT = 5
+
+
+class Objection(Entity):
+    """Resolved at the later of repaired and passed, both needed; an upheld appeal removes it everywhere."""
+
+    __slots__ = ("flagged", "passed", "repaired", "upheld")
+    kind = "objection"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(identifier)
+        self.flagged: Fact | None = None
+        self.repaired: Fact | None = None
+        self.passed: Fact | None = None
+        self.upheld = False
+
+    @property
+    def resolved_at(self) -> int | None:
+        """The instant of resolution."""
+        if self.repaired is None or self.passed is None:
+            return None
+        return int(max(self.repaired[AT], self.passed[AT]))
+
+    def contributions(self, department: Department) -> list[Contribution]:
+        """Open from the period of its flag to that of its resolution, in which it counts as resolved."""
+        if self.flagged is None or self.upheld:
+            return []
+        time = department.context.time
+        subject = self.flagged[_SUBJECT]
+        first = time.period_of(self.flagged[AT])
+        resolved = None if self.resolved_at is None else time.period_of(self.resolved_at)
+        if resolved is not None and resolved < first:
+            return []
+        carried = department.context.policies.objection_carry_in
+        last = resolved if carried else first
+        out: list[Contribution] = [(f"objections_{subject}", first, "", 1)]
+        if last is not None:
+            out.append((f"objections_{subject}", last + 1, "", -1))
+        if resolved is not None and (carried or resolved == first):
+            out.append((f"resolved_{subject}", resolved, "", 1))
+        return out
+
+    def describe(self, department: Department) -> dict[str, Any]:
+        """Its stations."""
+        stations = {"flagged_at": self.flagged, "repaired_at": self.repaired, "passed_at": self.passed}
+        return {name: fact[AT] for name, fact in stations.items() if fact is not None}

@@ -1,0 +1,154 @@
+"""Scores: from the counters of a department to the 17 records of a period, and ranks over all departments."""
+
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from models.instants import format_instant
+from models.records import ScoreRecord, ScoreStatus, TotalRecord
+from scoring.city import City
+from scoring.department import Department
+from scoring.indicators import INDICATORS
+from scoring.indicators.base import Indicator
+from scoring.view import View, scored_periods
+
+BASE_POINTS = 100
+_TOTAL_REASONS = ("calendar_provisional", "period_open", "inspections_outstanding")
+AnyRecord = ScoreRecord | TotalRecord
+
+
+def round_half_up(points: Fraction) -> float:
+    """To two decimals, a half upwards: 0.125 is 0.13. For showing only, never fed back.
+
+    >>> round_half_up(Fraction(1, 8)), round_half_up(Fraction(201, 20))
+    (0.13, 10.05)
+    """
+    return math.floor(points * 100 + Fraction(1, 2)) / 100
+
+
+def score_indicator(indicator: Indicator, view: View) -> tuple[ScoreRecord, Fraction]:
+    """The record of an indicator, and its exact points (`indicators.md`, Rules that hold for every indicator)."""
+    numerator, denominator = indicator.measure(view)
+    status: ScoreStatus = "scored"
+    points = Fraction(0)
+    reasons: list[str] = []
+    if indicator.reads_catalogue and not view.has_catalogue:
+        status, numerator, denominator = "no_data", Fraction(0), Fraction(0)
+    elif zeroed := indicator.zeroed(view):
+        status, reasons = "zeroed", zeroed
+    elif indicator.deduction:
+        raw = indicator.points_of(numerator, denominator, view)
+        points = min(raw, Fraction(indicator.max_points))
+        reasons = ["capped"] if raw > points else []
+    elif denominator == 0:
+        status, points = _without_workload(indicator, view)
+    else:
+        points = indicator.points_of(numerator, denominator, view)
+    doubts = _doubts(indicator, view)
+    record = ScoreRecord(
+        department=view.department.code,
+        period=view.label,
+        indicator=indicator.id,
+        number=indicator.number,
+        status=status,
+        numerator=str(numerator),
+        denominator=str(denominator),
+        points=round_half_up(points),
+        points_exact=str(points),
+        max_points=indicator.max_points,
+        provisional=bool(doubts),
+        reasons=reasons + doubts,
+        as_of=format_instant(view.context.now, view.context.time.zone),
+        ruleset=view.context.identity,
+        version=view.department.version,
+    )
+    return record, points
+
+
+def _without_workload(indicator: Indicator, view: View) -> tuple[ScoreStatus, Fraction]:
+    policy = view.context.policies.zero_denominator
+    if policy == "full" or indicator.always_full_when_vacuous:
+        return "vacuous", Fraction(indicator.max_points)
+    return ("vacuous" if policy == "zero" else "no_data"), Fraction(0)
+
+
+def _doubts(indicator: Indicator, view: View) -> list[str]:
+    doubts = []
+    if indicator.calendar is not None and view.flow(indicator.calendar):
+        doubts.append("calendar_provisional")
+    if view.is_open:
+        doubts.append("period_open")
+    return doubts + indicator.outstanding(view)
+
+
+def score_period(department: Department, period: int) -> list[AnyRecord]:
+    """The 16 records of a department and period, and its total. The counters must be settled."""
+    view = View(department, period)
+    scored = [score_indicator(indicator, view) for indicator in INDICATORS]
+    base = sum((points for (_, points), i in zip(scored, INDICATORS, strict=True) if not i.deduction), Fraction(0))
+    deductions = sum((points for (_, points), i in zip(scored, INDICATORS, strict=True) if i.deduction), Fraction(0))
+    records = [record for record, _ in scored]
+    return [*records, _total(view, records, base, deductions)]
+
+
+def _total(view: View, records: list[ScoreRecord], base: Fraction, deductions: Fraction) -> TotalRecord:
+    total = base - deductions
+    if view.context.policies.floor_total:
+        total = max(Fraction(0), total)
+    return TotalRecord(
+        department=view.department.code,
+        period=view.label,
+        base_points=round_half_up(base),
+        deductions=round_half_up(deductions),
+        points=round_half_up(total),
+        points_exact=str(total),
+        max_points=BASE_POINTS,
+        scored_max=sum(
+            record.max_points
+            for record, indicator in zip(records, INDICATORS, strict=True)
+            if not indicator.deduction and record.status != "no_data"
+        ),
+        provisional=any(record.provisional for record in records),
+        reasons=[reason for reason in _TOTAL_REASONS if any(reason in record.reasons for record in records)],
+        as_of=records[0].as_of,
+        ruleset=view.context.identity,
+        version=view.department.version,
+    )
+
+
+def score_department(department: Department) -> list[AnyRecord]:
+    """All records of a department, period by period."""
+    return [record for period in scored_periods(department) for record in score_period(department, period)]
+
+
+def ranks(points: Sequence[Fraction]) -> list[int]:
+    """The rank of each of the totals: by exact total, equal totals share a rank.
+
+    >>> ranks([Fraction(9), Fraction(7), Fraction(9), Fraction(5)])
+    [1, 3, 1, 4]
+    """
+    ordered = sorted(points, reverse=True)
+    first: dict[Fraction, int] = {}
+    for place, value in enumerate(ordered, start=1):
+        first.setdefault(value, place)
+    return [first[value] for value in points]
+
+
+def with_ranks(records: Iterable[AnyRecord]) -> list[AnyRecord]:
+    """The same records; every total has its rank among the totals of its period."""
+    held = list(records)
+    totals: dict[str, list[TotalRecord]] = {}
+    for record in held:
+        if isinstance(record, TotalRecord):
+            totals.setdefault(record.period, []).append(record)
+    ranked: dict[tuple[str, str], TotalRecord] = {}
+    for period, group in totals.items():
+        for record, rank in zip(group, ranks([Fraction(total.points_exact) for total in group]), strict=True):
+            ranked[period, record.department] = record.model_copy(update={"rank": rank, "ranked": len(group)})
+    return [ranked[r.period, r.department] if isinstance(r, TotalRecord) else r for r in held]
+
+
+def score_city(city: City) -> list[AnyRecord]:
+    """All records of all departments, with ranks: by period, then department."""
+    records = [r for code in sorted(city.departments) for r in score_department(city.departments[code])]
+    return sorted(with_ranks(records), key=lambda record: record.period)

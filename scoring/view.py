@@ -1,0 +1,73 @@
+"""What an indicator sees: one department in one period, as of the context's now."""
+
+from models.facts import Fact
+from scoring.context import Context
+from scoring.department import Department
+from scoring.local_time import period_label
+
+Cell = dict[str, int]
+
+
+class View:
+    """Reads the counters of a department for a period, and the few things that are looked up by the cut-off."""
+
+    def __init__(self, department: Department, period: int) -> None:
+        self.department = department
+        self.period = period
+        self.label = period_label(period)
+        self.cutoff = department.context.time.end_of(period)
+
+    @property
+    def context(self) -> Context:
+        """The context of the department."""
+        return self.department.context
+
+    def flow(self, component: str) -> Cell:
+        """What a component counts in the period, by sub."""
+        return self.department.counters.get(component, {}).get(self.period, {})
+
+    def stock(self, component: str) -> Cell:
+        """What a component amounts to at the cut-off, by sub: the sum of all changes up to the period."""
+        total: Cell = {}
+        for period, cell in self.department.counters.get(component, {}).items():
+            if period <= self.period:
+                for sub, amount in cell.items():
+                    total[sub] = total.get(sub, 0) + amount
+        return total
+
+    def item(self, item: str) -> Fact | None:
+        """The last `item.published` by the cut-off, also when retired since (a department must not drop workload by retiring items)."""
+        held = self.department.items.get(item)
+        return None if held is None else held.published.before(self.cutoff)
+
+    @property
+    def has_catalogue(self) -> bool:
+        """Whether any item was published by the cut-off."""
+        first = self.department.first_published_at
+        return first is not None and first < self.cutoff
+
+    @property
+    def docked(self) -> bool:
+        """Whether the last `docking_changed` by the cut-off says docked; without one: not."""
+        version = self.department.docking.before(self.cutoff)
+        return version is not None and bool(version[4])
+
+    @property
+    def closes_at(self) -> int:
+        """The end of the grace time: when the period closes automatically."""
+        time, workdays = self.context.time, self.context.workdays
+        deadline = workdays.after(time.last_day_of(self.period), self.context.policies.grace_workdays)
+        return time.end_of_day(deadline.day)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the grace time is not over (**policy** `grace_workdays`): the score may still change by late facts."""
+        return self.context.now < self.closes_at
+
+
+def scored_periods(department: Department) -> range:
+    """The periods in which a department is scored: from that of its first event to the present one."""
+    if department.first_event_at is None:
+        return range(0)
+    time = department.context.time
+    return range(time.period_of(department.first_event_at), time.period_of(department.context.now) + 1)

@@ -1,0 +1,125 @@
+"""Workdays: the State Council's holidays with make-up workdays (调休), an override file, and years not published yet.
+
+Spec: `indicators.md`, Workdays. The calendar never fails: a year that neither the library nor an override covers is counted with
+weekends and the fixed-date holidays, and what rests on it says so.
+"""
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from itertools import accumulate
+
+import chinese_calendar
+from chinese_calendar import constants
+
+from scoring.local_time import DAYS, FIRST_DAY
+
+_FIXED_HOLIDAYS = frozenset({(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)})
+_SATURDAY = 5
+_LIBRARY_YEARS = frozenset(day.year for day in constants.holidays)
+
+
+@dataclass(frozen=True)
+class YearOverride:
+    """One year's holidays and make-up workdays as published, beating the library for that year."""
+
+    year: int
+    notice: str
+    holidays: frozenset[date]
+    workdays: frozenset[date]
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A day reached by counting workdays; `provisional` when the counting met a year not published yet."""
+
+    day: int
+    provisional: bool
+
+
+class Workdays:
+    """Which days are workdays, with both directions of counting in logarithmic time."""
+
+    def __init__(self, overrides: Sequence[YearOverride] = ()) -> None:
+        self._overrides = {override.year: override for override in overrides}
+        days = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
+        flags = [self._is_workday(day) for day in days]
+        self._workdays_before = [0, *accumulate(flags)]
+        self._unpublished_before = [0, *accumulate(not self.covers(day.year) for day in days)]
+        self.digest = hashlib.sha256(bytes(flags) + repr(sorted(self._covered_years())).encode()).hexdigest()
+
+    def covers(self, year: int) -> bool:
+        """Whether the year's holidays are published, by the library or an override."""
+        return year in self._overrides or year in _LIBRARY_YEARS
+
+    def _covered_years(self) -> set[int]:
+        return {*self._overrides, *_LIBRARY_YEARS}
+
+    def _is_workday(self, day: date) -> bool:
+        override = self._overrides.get(day.year)
+        if override:
+            return day in override.workdays or (day.weekday() < _SATURDAY and day not in override.holidays)
+        if day.year in _LIBRARY_YEARS:
+            return bool(chinese_calendar.is_workday(day))
+        return day.weekday() < _SATURDAY and (day.month, day.day) not in _FIXED_HOLIDAYS
+
+    def is_workday(self, day: int) -> bool:
+        """Whether a day (number) is a workday."""
+        return self.between(day, day + 1) > 0
+
+    def between(self, first: int, end: int) -> int:
+        """The number of workdays d with first ≤ d < end; 0 when end ≤ first."""
+        return max(0, self._workdays_before[end] - self._workdays_before[first])
+
+    def unpublished(self, first: int, end: int) -> bool:
+        """Whether a day d with first ≤ d < end lies in a year not published yet."""
+        return self._unpublished_before[max(first, end)] > self._unpublished_before[first]
+
+    def after(self, day: int, count: int) -> Deadline:
+        """The count-th workday after a day; the day itself for 0.
+
+        A count that leads past the tables (beyond 2149) ends on their last day.
+        """
+        if count <= 0:
+            return Deadline(day, provisional=False)
+        reached = bisect_left(self._workdays_before, self._workdays_before[day + 1] + count) - 1
+        reached = min(reached, DAYS - 1)
+        return Deadline(reached, self.unpublished(day + 1, reached + 1))
+
+
+@lru_cache(maxsize=1)
+def published_workdays() -> Workdays:
+    """The calendar of the library alone."""
+    return Workdays()
+
+
+def override_of(content: object) -> YearOverride:
+    """One entry `{year, notice, holidays[], workdays[]}` of an override file, already parsed.
+
+    Raises:
+        ValueError: a field is missing, not a date of that year, or both a holiday and a workday; the text gives an example.
+    """
+    example = '{"year": 2027, "notice": "国办发明电〔2026〕N号", "holidays": ["2027-01-01"], "workdays": ["2027-01-03"]}'
+    if not isinstance(content, dict) or not isinstance(content.get("year"), int):
+        raise ValueError(f"year is missing or not a number; for example {example}")
+    year = content["year"]
+    holidays, workdays = (_dates(content, field, year, example) for field in ("holidays", "workdays"))
+    if both := holidays & workdays:
+        raise ValueError(f"{year}: {min(both)} is listed as a holiday and as a workday")
+    return YearOverride(year, str(content.get("notice", "")), holidays, workdays)
+
+
+def _dates(content: dict[str, object], field: str, year: int, example: str) -> frozenset[date]:
+    values = content.get(field)
+    if not isinstance(values, list):
+        raise ValueError(f"{year}: {field} should be a list of dates; for example {example}")
+    try:
+        days = frozenset(date.fromisoformat(str(value)) for value in values)
+    except ValueError as error:
+        raise ValueError(f"{year}: {field}: {error}; for example {example}") from None
+    if wrong := [day for day in days if day.year != year]:
+        raise ValueError(f"{year}: {field}: {min(wrong)} is not in {year}")
+    return days
