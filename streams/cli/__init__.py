@@ -1,0 +1,1 @@
+"""The command line, listed by task with `onestop --help`."""

@@ -1,0 +1,76 @@
+"""The entry point: registers the commands, and turns every end into an exit code and a sentence."""
+
+import os
+import sys
+from importlib.metadata import version as installed_version
+from typing import Any
+
+import typer
+
+from scoring.indicators import INDICATORS
+from streams.cli import explain, offline, rules, simulate
+from streams.cli.offline import Json
+from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
+
+# Typer carries a click of its own since 0.26; this is the base of its usage errors in either case.
+UsageError: Any = typer.BadParameter.__base__
+OFFLINE = "Offline: exact scores from files"
+
+app = typer.Typer(
+    name="onestop",
+    help="Live, exact and explainable scores for one-stop government services (政务服务“一网通办”).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+app.command(rich_help_panel=OFFLINE)(offline.score)
+app.command(rich_help_panel=OFFLINE)(explain.explain)
+app.command(rich_help_panel=OFFLINE)(simulate.simulate)
+app.add_typer(rules.app, name="rules", rich_help_panel=OFFLINE)
+
+
+@app.command(rich_help_panel="Other")
+def version(json: Json = False) -> Exit:
+    """Print the version of the program, and the ruleset in force."""
+    number = installed_version("onestop")
+    held = the_ruleset(None)
+    if json:
+        print_json({"version": number, "ruleset": held.name, "indicators": len(INDICATORS)})
+    else:
+        output().print(f"onestop {number}  ruleset {held.name}  {len(INDICATORS)} indicators", highlight=False)
+    return Exit.RIGHT
+
+
+def main() -> None:
+    """Run a command. Ends with an exit code of `Exit`; a traceback never reaches a user."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command with its arguments; the exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except CommandError as error:
+        return _end(str(error), error.code)
+    except UsageError as error:
+        error.show()
+        return Exit.USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        return _end("interrupted", Exit.NOT_RIGHT)
+    except typer.Exit as end:
+        return end.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough: not a fault
+        return Exit.RIGHT
+    except Exception as error:
+        if os.environ.get("ONESTOP_DEBUG"):
+            raise
+        return _end(f"a fault of the program ({type(error).__name__}: {error}); set ONESTOP_DEBUG=1 for its place and report it", 1)
+    return int(code or Exit.RIGHT)
+
+
+def _end(sentence: str, code: int) -> int:
+    sys.stderr.write(f"onestop: {sentence}\n")
+    return code

@@ -1,0 +1,85 @@
+"""`onestop score` and `onestop explain --file`: exact scores from files, no broker."""
+
+import gc
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.events import Envelope
+from models.facts import to_fact
+from models.instants import to_instant
+from models.wire import Rejection
+from scoring.city import City
+from scoring.context import create_context
+from scoring.scores import AnyRecord, score_city
+from streams.cli.support import (
+    Exit,
+    Rejections,
+    parse_as_of,
+    print_json,
+    read_lines,
+    the_calendar,
+    the_ruleset,
+    the_settings,
+)
+from streams.cli.tables import print_scores
+
+Files = Annotated[list[Path], typer.Argument(help="Files of events, .jsonl or .jsonl.gz; - for stdin.", metavar="FILE…")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="The instant the scores hold for, RFC 3339.", metavar="T")]
+PeriodOption = Annotated[str | None, typer.Option("--period", help="Only this period, YYYY-MM.")]
+DepartmentOption = Annotated[str | None, typer.Option("--department", help="Only this department, by its code.")]
+RulesetOption = Annotated[str | None, typer.Option("--ruleset", help="`default`, or a ruleset file in YAML.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def fold_files(files: list[Path], as_of: str | None, ruleset: str | None, rejections: Rejections) -> City:
+    """The city that the good lines of files amount to; bad lines are named and left out."""
+    instant = to_instant(parse_as_of(as_of))
+    context = create_context(the_ruleset(ruleset), instant, timezone=the_settings().timezone, workdays=the_calendar())
+    city = City(context)
+    # Nothing here is cyclic; the collector would walk millions of facts again and again (measured: two thirds of the time).
+    gc.disable()
+    try:
+        for lines in read_lines(files):
+            for line in lines:
+                event = line.event
+                if isinstance(event, Envelope):
+                    if city.take(to_fact(event)) == "conflict":
+                        detail = f"{event.event_id} was read before with another content; the first one stands"
+                        rejections.add(line, Rejection("conflicting_event_id", detail))
+                else:
+                    rejections.add(line, event)
+        city.settle()
+    finally:
+        gc.enable()
+    return city
+
+
+def score(
+    files: Files,
+    as_of: AsOf = None,
+    period: PeriodOption = None,
+    department: DepartmentOption = None,
+    ruleset: RulesetOption = None,
+    json: Json = False,
+) -> Exit:
+    """Score files of events as of an instant, without a broker.
+
+    Example: onestop score city.jsonl --as-of 2020-11-10T12:00:00+08:00
+    """
+    rejections = Rejections()
+    city = fold_files(files, as_of, ruleset, rejections)
+    records = select(score_city(city), period, department)
+    if json:
+        for record in records:
+            print_json(record.model_dump(exclude_none=True))
+    else:
+        names = {code: held.name for code, held in city.departments.items()}
+        print_scores(records, names)
+    return rejections.code
+
+
+def select(records: list[AnyRecord], period: str | None, department: str | None) -> list[AnyRecord]:
+    """The records of a period and a department, where one is named; ranks are over all departments all the same."""
+    return [r for r in records if period in (None, r.period) and department in (None, r.department)]

@@ -1,0 +1,200 @@
+"""What all commands share: language, errors that end a command with a sentence, output, progress, and reading files of events."""
+
+import gzip
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from models.events import Envelope
+from models.instants import from_instant, parse_instant
+from models.rulesets import Ruleset, RulesetError, load_ruleset
+from models.settings import Settings, SettingsError, settings
+from models.text import Text
+from models.wire import MAX_RECORD_BYTES, Rejection, parse_chunk
+from scoring.workdays import Workdays, override_of, published_workdays
+
+CHUNK_LINES = 2_000
+errors = Console(stderr=True, soft_wrap=True)
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    RIGHT = 0
+    NOT_RIGHT = 1
+    USAGE = 2
+    UNREACHABLE = 3
+
+
+class CommandError(Exception):
+    """Ends a command: one sentence on stderr that says what to do, and an exit code."""
+
+    def __init__(self, sentence: str, code: Exit = Exit.USAGE) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def fail(sentence: str, code: Exit = Exit.USAGE) -> NoReturn:
+    """End the command."""
+    raise CommandError(sentence, code)
+
+
+def say(zh: str, en: str) -> str:
+    """The text in the language of `ONESTOP_LANG`."""
+    return Text(zh, en).in_(the_settings().lang)
+
+
+def the_settings() -> Settings:
+    """The settings, or the end of the command with what is wrong in them."""
+    try:
+        return settings()
+    except SettingsError as error:
+        fail(str(error))
+
+
+def the_ruleset(name: str | None) -> Ruleset:
+    """The ruleset named on the command line, else by the settings."""
+    try:
+        return load_ruleset(name or the_settings().ruleset)
+    except RulesetError as error:
+        fail(str(error))
+
+
+def the_calendar() -> Workdays:
+    """The workday calendar with the override file of the settings."""
+    path = the_settings().calendar_file
+    if path is None:
+        return published_workdays()
+    try:
+        content = orjson.loads(path.read_bytes())
+        entries = content if isinstance(content, list) else [content]
+        return Workdays([override_of(entry) for entry in entries])
+    except (OSError, ValueError) as error:
+        fail(f"ONESTOP_CALENDAR_FILE: {path}: {error}")
+
+
+def parse_as_of(text: str | None) -> datetime:
+    """The instant of `--as-of`, in the zone of the settings."""
+    if text is None:
+        fail("--as-of is needed: the instant the scores hold for, for example --as-of 2020-11-10T12:00:00+08:00")
+    try:
+        return from_instant(parse_instant(text), the_zone())
+    except ValueError as error:
+        fail(f"--as-of: {error}")
+
+
+def the_zone() -> Any:
+    """The time zone of the settings."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    return ZoneInfo(the_settings().timezone)
+
+
+def print_json(record: Any) -> None:
+    """One JSON object on a line of stdout."""
+    sys.stdout.buffer.write(orjson.dumps(record) + b"\n")
+
+
+def output() -> Console:
+    """The console for results; wide enough for its tables when not on a terminal."""
+    console = Console(soft_wrap=False)
+    return console if console.is_terminal else Console(width=200)
+
+
+@contextmanager
+def progress(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Progress on a terminal, on stderr; calls take what has been done since the last."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task: TaskID = bar.add_task(description, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a file: its bytes, and the event it holds or why it holds none."""
+
+    place: str  # FILE:LINE
+    value: bytes
+    event: Envelope | Rejection
+
+
+def read_lines(paths: list[Path]) -> Iterator[list[Line]]:
+    """The lines of `.jsonl` and `.jsonl.gz` files, `-` for stdin, validated a chunk at a time.
+
+    A line longer than the contract allows is not read into memory whole.
+    """
+    sizes = [path.stat().st_size for path in paths if str(path) != "-" and path.exists()]
+    with progress(say("读取事件", "reading events"), sum(sizes) or None) as advance:
+        for path in paths:
+            yield from _read_file(path, advance)
+
+
+def _read_file(path: Path, advance: Callable[[int], None]) -> Iterator[list[Line]]:
+    name = str(path)
+    try:
+        with _open(path) as (stream, position):
+            number = done = 0
+            while values := _some_lines(stream):
+                parsed = parse_chunk(values)
+                yield [
+                    Line(f"{name}:{number + place}", value, event)
+                    for place, (value, event) in enumerate(zip(values, parsed, strict=True), start=1)
+                ]
+                number += len(values)
+                advance(position() - done)
+                done = position()
+    except (OSError, EOFError, gzip.BadGzipFile) as error:
+        fail(f"{name}: {getattr(error, 'strerror', None) or error}: give a readable .jsonl or .jsonl.gz file")
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
+    if str(path) == "-":
+        yield sys.stdin.buffer, lambda: 0
+        return
+    with path.open("rb") as raw:
+        if path.suffix == ".gz":
+            with gzip.open(raw) as unpacked:
+                yield unpacked, raw.tell
+        else:
+            yield raw, raw.tell
+
+
+def _some_lines(stream: IO[bytes]) -> list[bytes]:
+    values: list[bytes] = []
+    while len(values) < CHUNK_LINES:
+        value = stream.readline(MAX_RECORD_BYTES + 2)
+        if not value:
+            break
+        ended = value.endswith(b"\n")
+        while not ended and (rest := stream.readline(MAX_RECORD_BYTES + 2)):
+            ended = rest.endswith(b"\n")  # too long: known to be oversized, the rest is passed over
+        values.append(value.removesuffix(b"\n"))
+    return values
+
+
+class Rejections:
+    """Names bad lines on stderr and keeps count of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, line: Line, rejection: Rejection) -> None:
+        """Name a line that the contract forbids."""
+        self.count += 1
+        sys.stderr.write(f"{line.place}: {rejection.reason}: {rejection.detail}\n")
+
+    @property
+    def code(self) -> Exit:
+        """Of a command that has printed the result of the good lines."""
+        return Exit.NOT_RIGHT if self.count else Exit.RIGHT
