@@ -4,7 +4,7 @@ Parsing the records one by one is a rule, not a habit: joined into one JSON arra
 three of them invalid, were once read as four valid events).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -31,8 +31,13 @@ class Rejection:
     source: str | None = None
 
 
-def parse_chunk(values: Sequence[bytes | None]) -> list[Envelope | Rejection]:
-    """Each value's event or rejection, in order. A bad value changes nothing about its neighbours."""
+def parse_chunk(values: Sequence[bytes | None], on_unknown: Callable[[int], None] | None = None) -> list[Envelope | Rejection]:
+    """Each value's event or rejection, in order. A bad value changes nothing about its neighbours.
+
+    Args:
+        values: the records' values.
+        on_unknown: told the number of fields that the contract does not know, where there are any (ignored and counted).
+    """
     parsed: list[Any] = [_parse(value) for value in values]
     good = [index for index, item in enumerate(parsed) if type(item) is dict]
     results = list(parsed)
@@ -45,8 +50,12 @@ def parse_chunk(values: Sequence[bytes | None]) -> list[Envelope | Rejection]:
                 results[good[place]] = _with_source(rejection, parsed[good[place]])
             good = [index for place, index in enumerate(good) if place not in bad]
         else:
+            unknown = 0
             for index, event in zip(good, events, strict=True):
+                unknown += len(parsed[index]) - len(event.model_fields_set)
                 results[index] = event
+            if unknown and on_unknown is not None:
+                on_unknown(unknown)
             break
     return results
 
@@ -67,12 +76,7 @@ def misplaced(event: Envelope, topic: str, key: bytes | None) -> Rejection | Non
     return None
 
 
-def unknown_fields(value: bytes, event: Envelope) -> int:
-    """How many fields of the object the contract does not know (ignored and counted, `events.md`)."""
-    return sum(name not in type(event).model_fields for name in orjson.loads(value))
-
-
-def _parse(value: bytes | None) -> dict[str, Any] | Rejection:  # noqa: PLR0911  # one return a reason
+def _parse(value: bytes | None) -> dict[str, Any] | Rejection:  # one return a reason
     if not value or not value.strip():
         return Rejection("empty", "the value is empty or null: publish one JSON object")
     if len(value) > MAX_RECORD_BYTES:

@@ -1,12 +1,12 @@
 """A city, or the part of it in one partition: departments, the index of event ids, and what is dated ahead."""
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Literal
 
 from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest
 from scoring.context import Context
-from scoring.department import Department
+from scoring.department import Counters, Department
 from scoring.folding import fold
 
 PERIOD_CODES = frozenset({CODE_OF_TYPE["period.closed"], CODE_OF_TYPE["period.reopened"]})
@@ -16,8 +16,10 @@ Outcome = Literal["new", "duplicate", "conflict"]
 class City:
     """The fold of a set of facts as of the context's now; the order in which they come does not matter."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, counters: MutableMapping[str, Counters] | None = None) -> None:
+        """`counters` is where the departments' counters live, by code: in the worker a Faust table."""
         self.context = context
+        self._counters: MutableMapping[str, Counters] = {} if counters is None else counters
         self.departments: dict[str, Department] = {}
         # period.* facts, which say when scores are frozen and nothing about the scores.
         self.period_facts: list[Fact] = []
@@ -59,7 +61,7 @@ class City:
         """The department of that code, made if it is new."""
         department = self.departments.get(code)
         if department is None:
-            department = self.departments[code] = Department(code, self.context)
+            department = self.departments[code] = Department(code, self.context, self._counters.setdefault(code, {}))
         return department
 
     def settle(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from models.facts import AT, Fact
 from scoring.context import Context
@@ -16,6 +16,11 @@ from scoring.entities.quality import Objection
 from scoring.entities.sharing import Interface, Request, Table
 
 E = TypeVar("E", bound=Entity)
+# Components of which a period has the sum of all changes up to it.
+STOCK = frozenset({
+    "active_items", "depth", "instant_items", "docking", "promised_days", "statutory_days", "objections_licence", "objections_data",
+    "interfaces", "interfaces_failed", "tables",
+})  # fmt: skip
 # component → period → sub → amount
 Counters = dict[str, dict[int, dict[str, int]]]
 
@@ -27,7 +32,7 @@ class Department:
     they contribute now. In between the counters are those before the first touch.
     """
 
-    def __init__(self, code: str, context: Context) -> None:
+    def __init__(self, code: str, context: Context, counters: Counters | None = None) -> None:
         self.code = code
         self.context = context
         self.first_event_at: int | None = None
@@ -51,7 +56,10 @@ class Department:
         self.tests: dict[str, Test] = {}
         self.withdrawn: set[str] = set()
         self.samples_of: dict[tuple[str, str], list[Sample]] = {}
-        self.counters: Counters = {}
+        self.counters: Counters = {} if counters is None else counters
+        # Which periods' scores may have changed: single ones, and all from one on.
+        self.changed_periods: set[int] = set()
+        self.changed_from: int | None = None
         self._touched: dict[Entity, list[Contribution]] = {}
 
     @property
@@ -103,9 +111,25 @@ class Department:
             if before != after:
                 self._add(before, -1)
                 self._add(after, 1)
+                for component, period, _, _ in (*before, *after):
+                    if component in STOCK:
+                        self.lasting_change(period)
+                    else:
+                        self.changed_periods.add(period)
         touched = list(self._touched)
         self._touched.clear()
         return touched
+
+    def lasting_change(self, period: int) -> None:
+        """Note that the scores of a period and all after it may have changed."""
+        self.changed_from = period if self.changed_from is None else min(period, self.changed_from)
+
+    def take_changed(self, periods: range) -> list[int]:
+        """Which of the periods may have changed since this was last asked; forgets them."""
+        changed = [p for p in periods if p in self.changed_periods or (self.changed_from is not None and p >= self.changed_from)]
+        self.changed_periods.clear()
+        self.changed_from = None
+        return changed
 
     def _add(self, contributions: list[Contribution], sign: int) -> None:
         for component, period, sub, amount in contributions:
@@ -136,7 +160,3 @@ class Department:
     def first_sample(self, slot: tuple[str, str] | None) -> Sample | None:
         """The sample that holds for an indicator and a period (label)."""
         return None if slot is None else first_of(self.samples_of.get(slot, []))
-
-    def describe(self, entity: Entity) -> dict[str, Any]:
-        """An entity's explaining facts."""
-        return entity.describe(self)

@@ -29,6 +29,11 @@ def _on(*types: str) -> Callable[[Fold], Fold]:
     return register
 
 
+def _looked_up_from(department: Department, fact: Fact) -> None:
+    """What indicators look up by the cut-off (docking, an item's figures) has changed from the fact's period on."""
+    department.lasting_change(department.context.time.period_of(fact[AT]))
+
+
 @_on("department.registered")
 def _department_registered(department: Department, fact: Fact) -> None:
     department.names.add(fact)
@@ -37,6 +42,7 @@ def _department_registered(department: Department, fact: Fact) -> None:
 @_on("department.docking_changed")
 def _docking_changed(department: Department, fact: Fact) -> None:
     department.docking.add(fact)
+    _looked_up_from(department, fact)
 
 
 @_on("item.published")
@@ -48,6 +54,7 @@ def _item_published(department: Department, fact: Fact) -> None:
             if case.accepted is not None and case.accepted[AT] >= fact[AT]:
                 department.touch(case)
     item.add(fact)
+    _looked_up_from(department, fact)
     if department.first_published_at is None or fact[AT] < department.first_published_at:
         department.first_published_at = fact[AT]
 

@@ -225,6 +225,18 @@ class Table(Entity):
         passed = max(0, (department.context.now - first_due) // cycle + 1)
         return int(first_due + passed * cycle)
 
+    def missed_due(self, department: Department) -> int | None:
+        """The last due time, when it passed without an update in its cycle and none has come since."""
+        version = self.versions.by(department.context.now)
+        following = self.next_due(department)
+        if version is None or following is None:
+            return None
+        cycle = version[_CYCLE_DAYS] * DAY
+        due = following - cycle
+        if due < version[_FIRST_DUE_AT] or self.updated_in_cycle(due, cycle):
+            return None
+        return None if self.updates and self.updates[-1] > due else due
+
     def next_change(self, department: Department) -> int | None:
         """Its next due time."""
         return self.next_due(department)

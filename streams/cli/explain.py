@@ -99,7 +99,9 @@ def _print(indicator: Indicator, record: ScoreRecord, explanation: dict[str, Any
     language = the_settings().lang
     console.print(f"[bold]{indicator.number} {indicator.title.in_(language)}[/bold]  {record.department}  {record.period}  {record.as_of}")
     console.print(f"{indicator.formula}\n{indicator.inputs.in_(language)}")
-    console.print(f"[bold]{explanation['with_numbers']}[/bold]  ({record.status}{', ' if record.reasons else ''}{', '.join(record.reasons)})")
+    console.print(
+        f"[bold]{explanation['with_numbers']}[/bold]  ({record.status}{', ' if record.reasons else ''}{', '.join(record.reasons)})"
+    )
     entries = explanation["evidence"]
     against = sum(entry["counts"] == "against" for entry in entries)
     console.print(say(f"计入 {len(entries)} 项，其中 {against} 项失分。", f"{len(entries)} things counted, {against} of them against."))

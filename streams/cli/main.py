@@ -8,12 +8,14 @@ from typing import Any
 import typer
 
 from scoring.indicators import INDICATORS
-from streams.cli import explain, offline, rules, simulate
+from streams.cli import broker, explain, offline, rules, simulate
 from streams.cli.offline import Json
 from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
 
 # Typer carries a click of its own since 0.26; this is the base of its usage errors in either case.
 UsageError: Any = typer.BadParameter.__base__
+LIVE = "Live: the processes and their topics"
+SOURCES = "Events in"
 OFFLINE = "Offline: exact scores from files"
 
 app = typer.Typer(
@@ -28,6 +30,9 @@ app.command(rich_help_panel=OFFLINE)(offline.score)
 app.command(rich_help_panel=OFFLINE)(explain.explain)
 app.command(rich_help_panel=OFFLINE)(simulate.simulate)
 app.add_typer(rules.app, name="rules", rich_help_panel=OFFLINE)
+app.command(rich_help_panel=LIVE)(broker.worker)
+app.command(rich_help_panel=SOURCES)(broker.publish)
+app.add_typer(broker.topics, name="topics", rich_help_panel=LIVE)
 
 
 @app.command(rich_help_panel="Other")

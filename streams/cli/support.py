@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 
 import orjson
 from rich.console import Console
@@ -165,7 +165,7 @@ def _open(path: Path) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
     with path.open("rb") as raw:
         if path.suffix == ".gz":
             with gzip.open(raw) as unpacked:
-                yield unpacked, raw.tell
+                yield cast("IO[bytes]", unpacked), raw.tell
         else:
             yield raw, raw.tell
 

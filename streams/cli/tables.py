@@ -19,7 +19,9 @@ def print_scores(records: Sequence[AnyRecord], names: Mapping[str, str]) -> None
     for period, group in groupby(sorted(records, key=lambda r: r.period), key=lambda r: r.period):
         console.print(_table(period, list(group), names))
     if any(record.provisional for record in records):
-        console.print(say("* 暂定：考核期未关闭，或期限所依据的节假日尚未公布。", "* provisional: the period is open, or holidays are unpublished."))
+        console.print(
+            say("* 暂定：考核期未关闭，或期限所依据的节假日尚未公布。", "* provisional: the period is open, or holidays are unpublished.")
+        )
 
 
 def _table(period: str, records: list[AnyRecord], names: Mapping[str, str]) -> Table:

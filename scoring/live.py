@@ -1,0 +1,119 @@
+"""A city whose clock runs: facts dated ahead take effect, deadlines fire, alarms begin and end, with no event arriving."""
+
+import heapq
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from models.facts import DEPARTMENT, Fact
+from scoring.city import City
+from scoring.context import Context
+from scoring.department import Counters, Department
+from scoring.entities.base import Entity
+from scoring.entities.case import Case
+from scoring.entities.sharing import Request
+from scoring.watch import Alarm, Condition, Level, condition_of
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is open in a department, kept up to date as conditions change."""
+
+    cases_open: int = 0
+    requests_open: int = 0
+    requests_overdue: int = 0
+    within_24h: int = 0
+    within_72h: int = 0
+    overdue: dict[Entity, int] = field(default_factory=dict)  # overdue cases and their due instants
+
+
+class LiveCity(City):
+    """A city as of a moving now. `advance` moves it; `settle` afterwards brings counters and conditions up to date."""
+
+    def __init__(self, context: Context, counters: MutableMapping[str, Counters] | None = None) -> None:
+        super().__init__(context, counters)
+        self.conditions: dict[Entity, Condition] = {}
+        self.alarms: dict[tuple[str, str, int | None], tuple[Alarm, Department]] = {}
+        self.tallies: dict[str, Tally] = {}
+        # Departments with something new since the scorer last asked, and with a status to be told again.
+        self.changed: set[str] = set()
+        self._wakeups: list[tuple[int, int, Department, Entity]] = []
+        self._woken_at: dict[Entity, int] = {}
+        self._order = count()
+        self._unsettled: set[str] = set()
+
+    def _apply(self, fact: Fact) -> None:
+        super()._apply(fact)
+        if fact[DEPARTMENT] in self.departments:
+            self._unsettled.add(fact[DEPARTMENT])
+
+    def advance(self, now: int) -> None:
+        """Move now forward; a now that lies back changes nothing (the clock was set back: scores never run back).
+
+        Whatever changes by time alone is touched while the old now still holds, so that exactly what it contributed is taken out.
+        """
+        if now <= self.context.now:
+            return
+        while self._wakeups and self._wakeups[0][0] <= now:
+            instant, _, department, entity = heapq.heappop(self._wakeups)
+            if self._woken_at.get(entity) == instant:
+                del self._woken_at[entity]
+                department.touch(entity)
+                self._unsettled.add(department.code)
+        if self.context.time.day_of(now) != self.context.time.day_of(self.context.now):
+            # Periods begin and close at midnights: every score is looked at again.
+            self.changed.update(self.departments)
+            for department in self.departments.values():
+                department.lasting_change(0)
+        self.context.now = now
+        while self._ahead and self._ahead[0][0] <= now:
+            self._apply(heapq.heappop(self._ahead)[2])
+
+    def settle(self) -> None:
+        """Bring counters, conditions and alarms of what was touched up to date."""
+        for code in self._unsettled:
+            department = self.departments[code]
+            for entity in department.settle():
+                self._review(entity, department)
+        self.changed.update(self._unsettled)
+        self._unsettled.clear()
+
+    def _review(self, entity: Entity, department: Department) -> None:
+        held = self.conditions.pop(entity, None)
+        found = condition_of(entity, department)
+        tally = self.tallies.get(department.code)
+        if tally is None:
+            tally = self.tallies[department.code] = Tally()
+        if held is not None:
+            _count(tally, entity, held, -1)
+            if held.alarm is not None:
+                self.alarms.pop(held.alarm.key, None)
+        if found is not None:
+            self.conditions[entity] = found
+            _count(tally, entity, found, 1)
+            if found.alarm is not None:
+                self.alarms[found.alarm.key] = (found.alarm, department)
+        self._schedule(entity, department, found)
+
+    def _schedule(self, entity: Entity, department: Department, found: Condition | None) -> None:
+        instants = [entity.next_change(department), None if found is None else found.next_change]
+        ahead = [instant for instant in instants if instant is not None]
+        if not ahead:
+            self._woken_at.pop(entity, None)
+        elif self._woken_at.get(entity) != min(ahead):
+            self._woken_at[entity] = min(ahead)
+            heapq.heappush(self._wakeups, (min(ahead), next(self._order), department, entity))
+
+
+def _count(tally: Tally, entity: Entity, condition: Condition, sign: int) -> None:
+    if isinstance(entity, Case):
+        tally.cases_open += sign
+        tally.within_24h += sign * (condition.level == Level.WITHIN_24H)
+        tally.within_72h += sign * (condition.level in (Level.WITHIN_24H, Level.WITHIN_72H))
+        if condition.level == Level.OVERDUE and sign > 0 and condition.due_at is not None:
+            tally.overdue[entity] = condition.due_at
+        elif sign < 0:
+            tally.overdue.pop(entity, None)
+    elif isinstance(entity, Request):
+        tally.requests_open += sign
+        tally.requests_overdue += sign * (condition.level == Level.OVERDUE)

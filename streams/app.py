@@ -1,0 +1,106 @@
+"""The Faust application: an agent for each input topic, the tables, and the pipeline they share."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+
+from models.events import INPUT_TOPICS
+from models.rulesets import Ruleset
+from models.settings import Settings
+from scoring.context import Context, create_context
+from scoring.workdays import Workdays
+from streams.chunks import ChunkSchema, chunk_scheduler
+from streams.clock import Clock
+from streams.fatal import end_process
+from streams.metrics import WorkerMetrics
+from streams.pipeline import Pipeline
+from streams.tables import FACTS, CountersTable, FactsTable
+from streams.topics import APP, CHANGELOG
+
+SESSION_SECONDS = 10.0
+QUEUED_CHUNKS = 8
+FETCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 1024 * 1024
+REQUEST_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """What an application is made of; tests give their own clock."""
+
+    settings: Settings
+    ruleset: Ruleset
+    workdays: Workdays
+    clock: Clock
+    metrics: WorkerMetrics
+
+    def new_context(self) -> Context:
+        """A context as of now, of its own for each partition."""
+        return create_context(self.ruleset, self.clock.now(), timezone=self.settings.timezone, workdays=self.workdays)
+
+
+def create_app(composition: Composition) -> tuple[faust.App, Pipeline]:
+    """The application and its pipeline, ready to be run by a worker."""
+    settings = composition.settings
+    inputs = frozenset(settings.topic(name) for name in INPUT_TOPICS)
+    brokers = ";".join(f"onestop://{address.strip()}" for address in settings.broker.split(","))
+    app = faust.App(
+        settings.topic(APP),
+        broker=brokers,
+        store="memory://",
+        origin="streams",
+        autodiscover=False,
+        datadir=str(settings.data_dir / (settings.topic_prefix or APP)),
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        table_standby_replicas=0,  # until the torture test passes with 1
+        ConsumerScheduler=chunk_scheduler(inputs | {settings.topic(CHANGELOG)}),
+        stream_buffer_maxsize=QUEUED_CHUNKS,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.worker_id if settings.static_membership else None,
+        consumer_max_fetch_size=FETCH_BYTES,
+        broker_max_poll_records=5_000,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_rebalance_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=SESSION_SECONDS / 4,
+        broker_request_timeout=60.0,
+        broker_commit_interval=0.5,
+        producer_linger=10,
+        producer_max_batch_size=BATCH_BYTES,
+        producer_max_request_size=REQUEST_BYTES,
+    )
+    app.input_topics = inputs
+    facts = FactsTable(
+        app, name=FACTS, partitions=settings.partitions, schema=ChunkSchema(), recovery_buffer_size=1,
+        help="The state of each partition.",
+    )  # fmt: skip
+    app.tables.add(facts)
+    counters = CountersTable(app, name="counters", partitions=settings.partitions, help="Monthly counters by department.")
+    facts.store.new_context = composition.new_context
+    facts.store.counters = counters.data.data
+    pipeline = Pipeline(app, facts.store, composition.settings, composition.clock, composition.metrics)
+    for name in INPUT_TOPICS:
+        app.agent(app.topic(settings.topic(name), schema=ChunkSchema(), partitions=settings.partitions), name=f"{APP}.{name}")(
+            _consumer_of(name, pipeline)
+        )
+    app.on_partitions_assigned.connect(pipeline.on_assigned)
+    return app, pipeline
+
+
+def _consumer_of(name: str, pipeline: Pipeline) -> Callable[[Any], Any]:
+    async def consume(stream: Any) -> AsyncIterator[None]:
+        # Faust skips and commits an event whose agent raises; a fault that is not the record's own ends the process instead.
+        try:
+            async for _ in stream:
+                await pipeline.process(name, stream.current_event.message)
+                yield
+        except Exception as error:  # noqa: BLE001
+            end_process(f"processing a chunk of {name} failed: {type(error).__name__}: {error}")
+
+    return consume

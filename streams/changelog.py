@@ -1,0 +1,130 @@
+"""The facts changelog: append-only, one record a chunk (split at 512 KiB), msgpack with a format version.
+
+Never a snapshot of an entity under its key: a worker that was paused for longer than the session timeout wakes up and overwrites newer
+state with older (it happens), and a compacted topic then forgets the better record. A chunk appended twice is harmless, whoever wrote it,
+and the intervals make loss visible: those of each input partition must tile it from its start to the committed offset.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+
+from models.facts import Fact
+
+FORMAT = 1
+SPLIT_BYTES = 512 * 1024
+
+
+class ChangelogError(Exception):
+    """A changelog record that cannot be read: of a newer format, or damaged. The process must end, not pass it over."""
+
+
+@dataclass(slots=True)
+class ChunkRecord:
+    """What a chunk of an input partition brought: new facts with their arrival (ms since the epoch), and what became of the rest."""
+
+    topic: str
+    partition: int
+    begin: int
+    end: int
+    facts: list[Fact] = field(default_factory=list)
+    arrivals: list[int] = field(default_factory=list)
+    consumed: int = 0
+    duplicates: int = 0
+    late: int = 0
+    quarantined: int = 0
+    rerouted: int = 0
+    part: int = 0
+    parts: int = 1
+
+
+@dataclass(slots=True)
+class AlertsRecord:
+    """Alerts announced and resolved since the record before, so that a successor neither repeats nor forgets one."""
+
+    partition: int
+    announced: dict[str, bytes]  # alert id → its record as published
+    resolved: list[str]
+
+
+@dataclass(slots=True)
+class FrozenRecord:
+    """The 17 records of a department and period as they stood at a closing."""
+
+    partition: int
+    department: str
+    period: str
+    closing: str  # event id of `period.closed`, or `auto|period`
+    closed_at: int  # the instant the closing took effect, microseconds
+    records: list[bytes]
+    version: int
+    as_of: int
+
+
+def encode_chunk(record: ChunkRecord) -> list[bytes]:
+    """The changelog values of a chunk: one, or several parts of at most about 512 KiB, in order."""
+    packed = [msgpack.packb(fact) for fact in record.facts]
+    groups: list[list[int]] = [[]]
+    size = 0
+    for place, value in enumerate(packed):
+        if size + len(value) > SPLIT_BYTES and groups[-1]:
+            groups.append([])
+            size = 0
+        groups[-1].append(place)
+        size += len(value)
+    return [_encode_part(record, packed, group, part, len(groups)) for part, group in enumerate(groups)]
+
+
+def _encode_part(record: ChunkRecord, packed: Sequence[bytes], group: Sequence[int], part: int, parts: int) -> bytes:
+    base = min((record.arrivals[place] for place in group), default=0)
+    counts = (record.consumed, record.duplicates, record.late, record.quarantined, record.rerouted) if part == 0 else (0, 0, 0, 0, 0)
+    head = (
+        FORMAT, "chunk", record.topic, record.partition, record.begin, record.end, part, parts, *counts, base,
+        [record.arrivals[place] - base for place in group],
+    )  # fmt: skip
+    facts = msgpack.Packer().pack_array_header(len(group)) + b"".join(packed[place] for place in group)
+    return bytes(msgpack.Packer().pack_array_header(len(head) + 1) + b"".join(map(msgpack.packb, head)) + facts)
+
+
+def encode_alerts(record: AlertsRecord) -> bytes:
+    """The changelog value of announced alerts."""
+    return bytes(msgpack.packb((FORMAT, "alerts", record.partition, record.announced, record.resolved)))
+
+
+def encode_frozen(record: FrozenRecord) -> bytes:
+    """The changelog value of frozen records."""
+    fields = (record.partition, record.department, record.period, record.closing, record.closed_at, record.records)
+    return bytes(msgpack.packb((FORMAT, "frozen", *fields, record.version, record.as_of)))
+
+
+def decode(value: bytes) -> ChunkRecord | AlertsRecord | FrozenRecord:
+    """The record of a changelog value.
+
+    Raises:
+        ChangelogError: a newer format, or damaged.
+    """
+    try:
+        version, kind, *fields = msgpack.unpackb(value, use_list=True, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise ChangelogError(f"a changelog record cannot be read: {error}") from None
+    if version != FORMAT:
+        raise ChangelogError(f"a changelog record has format {version}, this program reads {FORMAT}: start the newer version")
+    if kind == "alerts":
+        return AlertsRecord(*fields)
+    if kind == "frozen":
+        return FrozenRecord(*fields)
+    topic, partition, begin, end, part, parts, consumed, duplicates, late, quarantined, rerouted, base, deltas, facts = fields
+    return ChunkRecord(
+        topic, partition, begin, end, [tuple(fact) for fact in facts], [base + delta for delta in deltas],
+        consumed, duplicates, late, quarantined, rerouted, part, parts,
+    )  # fmt: skip
+
+
+def facts_of(values: Iterator[bytes]) -> Iterator[tuple[int, Fact]]:
+    """The (arrival in ms, fact) pairs of changelog values, for replays."""
+    for value in values:
+        record: Any = decode(value)
+        if isinstance(record, ChunkRecord):
+            yield from zip(record.arrivals, record.facts, strict=True)

@@ -1,0 +1,186 @@
+"""Commands that talk to Kafka: `topics`, `publish`, `worker`."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from models.events import TOPIC_OF_TYPE
+from models.identifiers import EVERY_DEPARTMENT
+from models.settings import Settings
+from models.wire import Rejection
+from streams import topics as topic_specs
+from streams.cli.support import Exit, Rejections, fail, output, read_lines, say, the_calendar, the_ruleset, the_settings
+from streams.intake import partition_of
+
+topics = typer.Typer(help="Make and check the topics.", no_args_is_help=True)
+
+
+def unreachable(settings: Settings, error: BaseException) -> str:
+    """The sentence for a broker that does not answer a command."""
+    return say(
+        f"无法连接 Kafka {settings.broker}（{error!r:.100}）；请启动它，或用 ONESTOP_BROKER 指明地址",
+        f"Kafka at {settings.broker} cannot be reached ({error!r:.100}); start it, or name another with ONESTOP_BROKER",
+    )
+
+
+@topics.command()
+def create(
+    mend: Annotated[bool, typer.Option("--mend", help="Also set the configuration of topics that exist.")] = False,
+) -> Exit:
+    """Make the topics that are missing, with partitions, retention and timestamps as they have to be.
+
+    Example: ONESTOP_REPLICATION=3 onestop topics create
+    """
+    settings = the_settings()
+    try:
+        with topic_specs.admin(settings) as client:
+            made = topic_specs.create(settings, client)
+            if mend:
+                topic_specs.mend(settings, client)
+    except topic_specs.UNREACHABLE as error:
+        fail(unreachable(settings, error), Exit.UNREACHABLE)
+    output().print("\n".join(made) if made else say("所有主题都已存在。", "All topics are there already."), highlight=False)
+    return Exit.RIGHT
+
+
+@topics.command()
+def check() -> Exit:
+    """Check the topics: exit 0 when all is right, else 1 and each fault with the command that mends it.
+
+    Example: onestop topics check
+    """
+    settings = the_settings()
+    try:
+        with topic_specs.admin(settings) as client:
+            faults = topic_specs.check(settings, client)
+    except topic_specs.UNREACHABLE as error:
+        fail(unreachable(settings, error), Exit.UNREACHABLE)
+    for fault in faults:
+        output().print(str(fault), highlight=False, soft_wrap=True)
+    if not faults:
+        output().print(say("主题都正确。", "The topics are right."))
+    return Exit.NOT_RIGHT if faults else Exit.RIGHT
+
+
+class EventSender:
+    """Publishes validated events, each to its topic under its department's key; of `*` to every partition."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises kafka.errors.KafkaError when the broker cannot be reached."""
+        self._settings = settings
+        self._producer = KafkaProducer(
+            bootstrap_servers=[address.strip() for address in settings.broker.split(",")],
+            acks="all",
+            linger_ms=20,
+            batch_size=256 * 1024,
+            max_request_size=2 * 1024 * 1024,
+            bootstrap_timeout_ms=5_000,
+        )
+        self._failed: list[BaseException] = []
+
+    def send(self, kind: str, department: str, value: bytes) -> None:
+        """Publish an event's bytes."""
+        topic = self._settings.topic(TOPIC_OF_TYPE[kind])
+        key = department.encode()
+        every = department == EVERY_DEPARTMENT
+        partitions = range(self._settings.partitions) if every else [partition_of(department, self._settings.partitions)]
+        for partition in partitions:
+            self._producer.send(topic, value=value, key=key, partition=partition).add_errback(self._failed.append)
+
+    def flush(self) -> None:
+        """Wait until everything is acknowledged.
+
+        Raises:
+            kafka.errors.KafkaError: something could not be written.
+        """
+        self._producer.flush()
+        if self._failed:
+            raise KafkaError(f"{len(self._failed)} events could not be written: {self._failed[0]!r}")
+
+    def close(self) -> None:
+        """Close the producer."""
+        self._producer.close()
+
+
+def publish(
+    files: Annotated[list[Path], typer.Argument(help="Files of events, .jsonl or .jsonl.gz; - for stdin.", metavar="FILE…")],
+    speed: Annotated[float | None, typer.Option("--speed", min=1, help="At most so many events a second.")] = None,
+) -> Exit:
+    """Validate events and publish them with the right key; bad lines are named, left out, and make the exit code 1.
+
+    Example: onestop publish city.jsonl --speed 1000
+    """
+    settings, rejections, sent = the_settings(), Rejections(), 0
+    started = time.monotonic()
+    try:
+        sender = EventSender(settings)
+        for lines in read_lines(files):
+            for line in lines:
+                if isinstance(line.event, Rejection):
+                    rejections.add(line, line.event)
+                    continue
+                sender.send(line.event.type, line.event.department, line.value)
+                sent += 1
+                if speed is not None and sent % 50 == 0:
+                    time.sleep(max(0.0, started + sent / speed - time.monotonic()))
+        sender.flush()
+        sender.close()
+    except topic_specs.UNREACHABLE as error:
+        fail(unreachable(settings, error), Exit.UNREACHABLE)
+    sys.stderr.write(say(f"已发布 {sent} 个事件，拒绝 {rejections.count} 行。\n", f"{sent} events published, {rejections.count} lines refused.\n"))
+    return rejections.code
+
+
+def worker() -> Exit:
+    """Run a worker: it shares the partitions with the others of its group, and may be started and stopped at any time.
+
+    Example: ONESTOP_WORKER_ADDRESS=127.0.0.1:9102 onestop worker
+    """
+    # Faust takes 0.7 s to import: only here.
+    from streams.app import Composition  # noqa: PLC0415
+    from streams.clock import SystemClock  # noqa: PLC0415
+    from streams.metrics import WorkerMetrics  # noqa: PLC0415
+    from streams.worker import WorkerRefusedError, run  # noqa: PLC0415
+
+    settings = the_settings()
+    set_up_logging(settings)
+    composition = Composition(settings, the_ruleset(None), the_calendar(), SystemClock(), WorkerMetrics())
+    try:
+        run(composition)
+    except WorkerRefusedError as error:
+        fail(str(error), Exit.NOT_RIGHT)
+    return Exit.RIGHT
+
+
+class JsonFormatter(logging.Formatter):
+    """Log lines as JSON objects."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One object a line."""
+        import orjson  # noqa: PLC0415
+
+        line: dict[str, Any] = {
+            "at": self.formatTime(record), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage(),
+        }  # fmt: skip
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Log to stderr. The root stays at info or above: on debug Faust spends 50 µs an event on it (measured)."""
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else text)
+    logging.basicConfig(level=max(logging.INFO, logging.getLevelName(settings.log_level.upper())), handlers=[handler], force=True)
+    for chatty in ("aiokafka", "kafka", "faust", "mode"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("streams").setLevel(settings.log_level.upper())
+
+

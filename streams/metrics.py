@@ -1,0 +1,64 @@
+"""The workers' pipeline metrics, declared once. Whatever is labelled `department` belongs to the scoreboard exporter."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from models.events import INPUT_TOPICS
+from models.wire import REASONS
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+STAGES = ("validate", "fold", "append", "score", "publish")
+
+
+class WorkerMetrics:
+    """All metrics of a worker, in a registry of their own. Known series start at 0: a counter born at 1 is missed by `increase`."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, namespace="govscore", registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, namespace="govscore", registry=registry)
+
+        self.consumed = counter("events_consumed_total", "Records consumed.", "topic")
+        self.duplicates = counter("duplicate_events_total", "Events whose id was taken in before.", "topic")
+        self.late = counter("late_events_total", "Events that arrived in a later period than they occurred in.", "topic")
+        self.rerouted = counter("rerouted_events_total", "Records sent on to the partition of their department.", "topic")
+        self.unknown_fields = counter("unknown_fields_total", "Fields that the contract does not know, ignored.", "topic")
+        self.quarantined = counter("quarantined_events_total", "Records put into quarantine.", "topic", "reason")
+        self.batch_seconds = Histogram(
+            "batch_processing_seconds", "From the delivery of a chunk until everything it brought is durable.", ["topic"],
+            namespace="govscore", registry=registry, buckets=BUCKETS,
+        )  # fmt: skip
+        self.end_to_end_seconds = Histogram(
+            "event_end_to_end_seconds", "From an event's time at its source until its score is published.", ["topic"],
+            namespace="govscore", registry=registry, buckets=(*BUCKETS, 60, 300),
+        )  # fmt: skip
+        self.stage_seconds = counter("stage_seconds_total", "CPU-bound time by stage of the pipeline.", "stage")
+        self.lag = gauge("consumer_lag_records", "Records not finished yet.", "topic", "partition")
+        self.heartbeat = gauge("heartbeat_processed_timestamp_seconds", "When a partition last was seen alive.", "topic", "partition")
+        self.catching_up = gauge("catching_up", "1 until the end offsets seen at start are consumed.", "topic", "partition")
+        self.recovery_in_progress = gauge("recovery_in_progress", "1 while the state is read from the changelog.")
+        self.recovery_remaining = gauge("recovery_remaining_records", "Changelog records still to be read.")
+        self.rebalances = counter("rebalances_total", "Rebalances of the consumer group seen by this worker.")
+        for topic in INPUT_TOPICS:
+            for by_topic in (self.consumed, self.duplicates, self.late, self.rerouted, self.unknown_fields):
+                by_topic.labels(topic)
+            self.batch_seconds.labels(topic)
+            self.end_to_end_seconds.labels(topic)
+            for reason in REASONS:
+                self.quarantined.labels(topic, reason)
+        for stage in STAGES:
+            self.stage_seconds.labels(stage)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time of a stage."""
+        start = time.perf_counter()
+        yield
+        self.stage_seconds.labels(name).inc(time.perf_counter() - start)

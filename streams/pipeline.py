@@ -1,0 +1,238 @@
+"""The pipeline that the agents share: chunk → facts → durable → finished, and the rounds that publish scores, status and alerts."""
+
+import asyncio
+import time
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from models.events import INPUT_TOPICS
+from models.instants import SECOND
+from models.records import AlertRecord
+from models.settings import Settings
+from streams.changelog import AlertsRecord, encode_alerts, encode_chunk
+from streams.clock import Clock
+from streams.driver import Consumer
+from streams.fatal import end_process
+from streams.intake import ARRIVAL_HEADER, Intake, take_chunk
+from streams.metrics import WorkerMetrics
+from streams.partition import PartitionState
+from streams.publisher import Message, Publisher
+from streams.tables import FactStore
+from streams.topics import CHANGELOG
+
+APPENDS_IN_FLIGHT = 16
+ROUND_SECONDS = 0.05
+# Under lag a round is made at most this often: scores of a backlog are overtaken as soon as they are published.
+ROUND_SECONDS_CATCHING_UP = 2.0
+OFFSETS_SECONDS = 1.0
+
+
+class Pipeline:
+    """What a worker does with chunks, and what it tells. One for a process; states are by partition."""
+
+    def __init__(self, app: Any, store: FactStore, settings: Settings, clock: Clock, metrics: WorkerMetrics) -> None:
+        self.app = app
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+        self.metrics = metrics
+        self.finished_at: dict[int, float] = {}  # partition → monotonic time of the last finished chunk, for the watchdog
+        self.lags: dict[TP, int] = {}
+        self._publishers: dict[int, Publisher] = {}
+        self._appending = asyncio.Semaphore(APPENDS_IN_FLIGHT)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._published_event_at: dict[tuple[int, str], int] = {}
+
+    @property
+    def consumer(self) -> Consumer:
+        """The driver's consumer."""
+        return self.app.consumer  # type: ignore[no-any-return]
+
+    @property
+    def producer(self) -> Any:
+        """The aiokafka producer under Faust's: batches are built and awaited by us."""
+        return self.app.producer._ensure_producer()  # noqa: SLF001
+
+    async def on_assigned(self, *_: Any, **__: Any) -> None:
+        """A rebalance: what is to be caught up with is asked again, everything open is published again."""
+        self.metrics.rebalances.inc()
+        self._publishers.clear()
+        for state in self.store.data.values():
+            state.targets, state.caught_up = None, False
+
+    async def process(self, topic: str, message: Any) -> None:
+        """Take in a chunk. It is finished, and so may be committed, once everything it brought is durable."""
+        interval = self.consumer.interval_of(message)
+        if not self.consumer.is_current(interval):
+            self.consumer.finish(message)  # of an epoch that is over: read again after the seek, by whoever owns it now
+            return
+        await self._appending.acquire()
+        started = time.perf_counter()
+        state = self.store.partition(message.partition)
+        state.city.advance(self.clock.now())
+        intake = take_chunk(state, topic, interval.begin, interval.end, message.value, self.settings.partitions, self.metrics.stage)
+        self._count(topic, intake)
+        appends = [await self._append(state.number, value) for value in encode_chunk(intake.record)]
+        task = asyncio.ensure_future(self._finish(state, topic, message, intake, appends, started))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.sleep(0)  # a chunk takes some 15 ms: heartbeats and rounds come in between
+
+    async def _append(self, partition: int, value: bytes) -> "asyncio.Future[Any]":
+        # A batch of its own: one record a chunk, straight to the partition of the chunk, and no linger.
+        batch = self.producer.create_batch()
+        batch.append(key=None, value=value, timestamp=None)
+        batch.close()
+        return await self.producer.send_batch(batch, self.settings.topic(CHANGELOG), partition=partition)  # type: ignore[no-any-return]
+
+    async def _finish(
+        self, state: PartitionState, topic: str, message: Any, intake: Intake, appends: "list[asyncio.Future[Any]]", started: float
+    ) -> None:
+        try:
+            for record, rejection in intake.quarantined:
+                appends.append(await self._quarantine(topic, record, rejection))
+            for record, partition, arrival, _ in intake.rerouted:
+                headers = [(ARRIVAL_HEADER, str(arrival).encode())]
+                appends.append(await self._send(topic, record.key, record.value, partition, headers))
+            await asyncio.gather(*appends)
+        except KafkaError as error:
+            # Before `finish`: a chunk whose facts may not be durable must never be committed.
+            end_process(f"what a chunk of {topic} brought could not be written to {self.settings.broker}: {error!r}")
+        except Exception as error:  # noqa: BLE001
+            end_process(f"finishing a chunk of {topic} failed: {type(error).__name__}: {error}")
+        finally:
+            self._appending.release()
+        state.note_interval(intake.record)
+        self.consumer.finish(message)
+        self.finished_at[state.number] = time.monotonic()
+        self.metrics.batch_seconds.labels(topic).observe(time.perf_counter() - started)
+        if intake.last_event_at:
+            self._published_event_at[state.number, topic] = intake.last_event_at
+
+    async def _quarantine(self, topic: str, record: Any, rejection: Any) -> "asyncio.Future[Any]":
+        headers = {
+            "reason": rejection.reason, "detail": rejection.detail[:1_000], "source": rejection.source or "", "topic": topic,
+            "partition": str(record.partition), "offset": str(record.offset), "arrived_at": str(record.timestamp),
+            "key": "" if record.key is None else record.key.decode(errors="replace")[:200],
+        }  # fmt: skip
+        key = f"{topic}|{record.partition}|{record.offset}".encode()
+        encoded = [(name, value.encode(errors="replace")) for name, value in headers.items()]
+        return await self._send("quarantine", key, record.value or b"", None, encoded)
+
+    async def _send(
+        self, topic: str, key: bytes | None, value: bytes, partition: int | None, headers: list[tuple[str, bytes]] | None = None
+    ) -> "asyncio.Future[Any]":
+        return await self.producer.send(  # type: ignore[no-any-return]
+            self.settings.topic(topic), value, key=key, partition=partition, headers=headers or []
+        )
+
+    def _count(self, topic: str, intake: Intake) -> None:
+        record, metrics = intake.record, self.metrics
+        metrics.consumed.labels(topic).inc(record.consumed)
+        metrics.duplicates.labels(topic).inc(record.duplicates)
+        metrics.late.labels(topic).inc(record.late)
+        metrics.rerouted.labels(topic).inc(record.rerouted)
+        metrics.unknown_fields.labels(topic).inc(intake.unknown_fields)
+        for _, rejection in intake.quarantined:
+            metrics.quarantined.labels(topic, rejection.reason).inc()
+
+    async def run_rounds(self) -> None:
+        """Publish for ever: a round over the partitions that are owned and recovered, at most 20 times a second, less under lag."""
+        asked_at = 0.0
+        while not self.app.should_stop:
+            started = time.monotonic()
+            if started - asked_at >= OFFSETS_SECONDS:
+                asked_at = started
+                await self._look_at_offsets()
+            self._note_recovery()
+            for state in list(self.store.data.values()):
+                if self._owned(state):
+                    await self._publish(state)
+            busy = any(not state.caught_up for state in self.store.data.values())
+            pause = ROUND_SECONDS_CATCHING_UP if busy and self.store.data else ROUND_SECONDS
+            # A slow round is followed by a pause as long: publishing never takes more than half of the loop.
+            await asyncio.sleep(max(ROUND_SECONDS, min(pause, ROUND_SECONDS_CATCHING_UP), time.monotonic() - started))
+
+    def _owned(self, state: PartitionState) -> bool:
+        return any(tp.partition == state.number for tp in self.consumer.positions())
+
+    async def _look_at_offsets(self) -> None:
+        """Lags; and for partitions new in this assignment the end offsets to reach before alerts are published."""
+        positions = self.consumer.positions()
+        if not positions or self.app.rebalancing:
+            return
+        try:
+            ends = await self.consumer.highwaters(*positions)
+        except Exception as error:  # noqa: BLE001  # asked again in a second; a broker that stays away is the watchdog's affair
+            self.app.log.info("end offsets could not be read from %s: %r", self.settings.broker, error)
+            return
+        positions = self.consumer.positions()
+        self.lags = {tp: max(0, ends[tp] - position) for tp, position in positions.items() if tp in ends}
+        for number in {tp.partition for tp in positions}:
+            state = self.store.data.get(number)
+            if state is None:
+                continue
+            own = {tp.topic: tp for tp in positions if tp.partition == number}
+            if state.targets is None and len(own) == len(INPUT_TOPICS):
+                state.targets = {topic: ends[tp] for topic, tp in own.items()}
+            if state.targets is not None and not state.caught_up:
+                state.caught_up = all(positions[own[topic]] >= end for topic, end in state.targets.items() if topic in own)
+            for topic, tp in own.items():
+                name = topic.removeprefix(self.settings.topic_prefix)
+                self.metrics.lag.labels(name, str(number)).set(self.lags.get(tp, 0))
+                self.metrics.catching_up.labels(name, str(number)).set(not state.caught_up)
+                self.metrics.heartbeat.labels(name, str(number)).set(self.clock.now() / SECOND)
+
+    def _note_recovery(self) -> None:
+        recovery = self.app.tables.recovery
+        self.metrics.recovery_in_progress.set(bool(recovery.in_recovery))
+        self.metrics.recovery_remaining.set(max(0, recovery.active_remaining_total()))
+
+    async def _publish(self, state: PartitionState) -> None:
+        publisher = self._publishers.get(state.number)
+        if publisher is None or publisher.state is not state:
+            publisher = self._publishers[state.number] = Publisher(state)
+        now = self.clock.now()
+        state.city.advance(now)
+        state.city.settle()
+        with self.metrics.stage("score"):
+            lists = publisher.scores()
+        while True:
+            with self.metrics.stage("score"):
+                messages = next(lists, None)
+            if messages is None:
+                break
+            await self._publish_all(state.number, messages)
+        await self._publish_all(state.number, list(publisher.statuses()))
+        for topic in INPUT_TOPICS:
+            event_at = self._published_event_at.pop((state.number, topic), None)
+            if event_at is not None and state.caught_up:
+                self.metrics.end_to_end_seconds.labels(topic).observe(max(0, self.clock.now() - event_at) / SECOND)
+        await self._publish_alerts(state, publisher)
+        lag = sum(lag for tp, lag in self.lags.items() if tp.partition == state.number)
+        beat = publisher.heartbeat(lag, self.settings.worker_id, now)
+        if beat is not None:
+            await self._publish_all(state.number, [beat])
+
+    async def _publish_all(self, partition: int, messages: list[Message]) -> None:
+        with self.metrics.stage("publish"):
+            encoded = [(topic, key.encode(), record.to_json()) for topic, key, record in messages]
+        for topic, key, value in encoded:
+            await self._send(topic, key, value, partition)
+        await asyncio.sleep(0)
+
+    async def _publish_alerts(self, state: PartitionState, publisher: Publisher) -> None:
+        news, over = publisher.alerts()
+        if not news and not over:
+            return
+        sent = [await self._send_alert(state.number, record) for record in (*news.values(), *over)]
+        await asyncio.gather(*sent)
+        # Noted in the changelog once they are out: a crash in between repeats an alert under its id, it never loses one.
+        record = AlertsRecord(state.number, {alert: news[alert].to_json() for alert in news}, [alert.id for alert in over])
+        await (await self._append(state.number, encode_alerts(record)))
+        state.note_alerts(record)
+
+    async def _send_alert(self, partition: int, record: AlertRecord) -> "asyncio.Future[Any]":
+        return await self._send("alerts", record.thing.encode(), record.to_json(), partition)

@@ -1,0 +1,233 @@
+"""What a partition tells the world: scores when they change, status, alerts, heartbeats. Nothing here decides a score."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from models.instants import SECOND, format_instant
+from models.records import (
+    AlertRecord,
+    DepartmentStatus,
+    DueSoon,
+    Heartbeat,
+    InterfaceStatus,
+    Record,
+    ScoreRecord,
+    TableStatus,
+)
+from scoring.department import Department
+from scoring.entities.sharing import Interface
+from scoring.live import Tally
+from scoring.local_time import period_label
+from scoring.scores import AnyRecord, score_period
+from scoring.view import scored_periods
+from scoring.watch import Alarm, open_failure
+from streams.partition import PartitionState
+
+# A score is published again within 60 s of any fact, changed or not, so that a record of a worker that woke up late cannot stay.
+REFRESH_AFTER = 45 * SECOND
+HEARTBEAT_EVERY = 10 * SECOND
+STATUS_EVERY = SECOND
+# Zeroed indicators are alerted for the present and the last period: what is older is history.
+ALERTED_PERIODS = 2
+
+Message = tuple[str, str, Record]  # topic, key, record
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Decides what one partition publishes next. It remembers what was published last; a new one publishes everything again."""
+
+    state: PartitionState
+    _scores: dict[tuple[str, str], int] = field(default_factory=dict)
+    _refreshed: dict[str, tuple[int, int]] = field(default_factory=dict)  # department → (version, instant) of the last full round
+    _statuses: dict[str, int] = field(default_factory=dict)
+    _status_at: dict[str, int] = field(default_factory=dict)
+    _status_due: set[str] = field(default_factory=set)
+    _zeroed: dict[tuple[str, str, int | None], tuple[Alarm, Department]] = field(default_factory=dict)
+    _heartbeat_at: int = 0
+
+    def scores(self) -> Iterator[list[Message]]:
+        """The score records that changed, and those due again: a list a department, to be interrupted in between."""
+        city = self.state.city
+        now = city.context.now
+        changed, city.changed = city.changed, set()
+        self._status_due |= changed
+        for code, department in city.departments.items():
+            version, at = self._refreshed.get(code, (-1, 0))
+            full = version != department.version and (version < 0 or now - at >= REFRESH_AFTER)
+            if not full and code not in changed:
+                continue
+            periods = scored_periods(department)
+            affected = department.take_changed(periods)
+            if full:
+                affected = list(periods)
+                self._refreshed[code] = (department.version, now)
+            messages: list[Message] = []
+            for period in affected:
+                records = self.records_of(department, period)
+                messages += self._news(department, records, everything=full)
+                if period > periods.stop - 1 - ALERTED_PERIODS:
+                    self._note_zeroed(department, period, records)
+            if messages:
+                yield messages
+
+    def records_of(self, department: Department, period: int) -> list[AnyRecord]:
+        """The records of a department and period."""
+        return score_period(department, period)
+
+    def _news(self, department: Department, records: Iterable[AnyRecord], *, everything: bool) -> Iterator[Message]:
+        for record in records:
+            key = (department.code, f"{record.period}|{record.indicator}")
+            content = hash((record.status, record.points_exact, record.provisional, *record.reasons, record.ruleset, _parts(record)))
+            if everything or self._scores.get(key) != content:
+                self._scores[key] = content
+                yield "scores", f"{department.code}|{record.period}|{record.indicator}", record
+
+    def _note_zeroed(self, department: Department, period: int, records: Iterable[AnyRecord]) -> None:
+        start = department.context.time.start_of(period)
+        for record in records:
+            if isinstance(record, ScoreRecord):
+                thing = f"{department.code}|indicator|{record.indicator}"
+                key = ("indicator_zeroed", thing, start)
+                if record.status == "zeroed":
+                    details = (("indicator", record.indicator), ("period", record.period), ("reasons", ", ".join(record.reasons)))
+                    since = self._zeroed[key][0].since if key in self._zeroed else department.context.now
+                    self._zeroed[key] = (Alarm("indicator_zeroed", thing, start, since, details), department)
+                else:
+                    self._zeroed.pop(key, None)
+
+    def alerts(self) -> tuple[dict[str, AlertRecord], list[AlertRecord]]:
+        """The alerts to announce, and those to resolve: the alarms that are on, compared with what was announced.
+
+        Nothing while the partition is catching up: the completion of a case that looks overdue may still lie in the backlog.
+        """
+        if not self.state.caught_up:
+            return {}, []
+        on = {self._alert_id(alarm): (alarm, department) for alarm, department in self._alarms()}
+        news = {
+            alert: self._alert(alert, alarm, department, "firing")
+            for alert, (alarm, department) in on.items()
+            if alert not in self.state.announced
+        }
+        over = [alert for alert in self.state.announced if alert not in on]
+        return news, [self._resolved(alert) for alert in over]
+
+    def _alarms(self) -> Iterator[tuple[Alarm, Department]]:
+        yield from self.state.city.alarms.values()
+        yield from self._zeroed.values()
+
+    def _alert_id(self, alarm: Alarm) -> str:
+        return f"{alarm.kind}|{alarm.thing}|{'' if alarm.due_at is None else self._text(alarm.due_at)}"
+
+    def _alert(self, alert: str, alarm: Alarm, department: Department, state: str) -> AlertRecord:
+        return AlertRecord(
+            id=alert,
+            kind=alarm.kind,
+            state="firing",
+            department=department.code,
+            thing=alarm.thing,
+            due_at=None if alarm.due_at is None else self._text(alarm.due_at),
+            since=self._text(alarm.since),
+            details=dict(alarm.details),
+            as_of=self._text(self.state.city.context.now),
+            version=department.version,
+        )
+
+    def _resolved(self, alert: str) -> AlertRecord:
+        announced = AlertRecord.model_validate_json(self.state.announced[alert])
+        department = self.state.city.departments.get(announced.department)
+        version = announced.version if department is None else max(announced.version, department.version)
+        return announced.model_copy(update={"state": "resolved", "as_of": self._text(self.state.city.context.now), "version": version})
+
+    def statuses(self) -> Iterator[Message]:
+        """The status records that changed, of a department at most once a second."""
+        now = self.state.city.context.now
+        for code in [code for code in self._status_due if now - self._status_at.get(code, 0) >= STATUS_EVERY]:
+            self._status_due.discard(code)
+            self._status_at[code] = now
+            department = self.state.city.departments[code]
+            if department.first_event_at is not None:
+                yield from self._changed_statuses(department)
+
+    def _changed_statuses(self, department: Department) -> Iterator[Message]:
+        found: list[tuple[str, Record]] = [(department.code, self._department_status(department))]
+        found += [
+            (f"{department.code}|interface|{i.id}", s) for i in department.interfaces.values() if (s := self._interface(i, department))
+        ]
+        for table in department.tables.values():
+            due = table.next_due(department)
+            if due is not None:
+                missed = table.missed_due(department)
+                status = TableStatus(
+                    department=department.code, table=table.id,
+                    last_update_at=self._text(table.updates[-1]) if table.updates else None,
+                    next_due_at=self._text(due), overdue=missed is not None,
+                    version=department.version, as_of=self._text(self.state.city.context.now),
+                )  # fmt: skip
+                found.append((f"{department.code}|table|{table.id}", status))
+        for key, record in found:
+            content = hash(record.model_copy(update={"version": 0, "as_of": ""}).to_json())
+            if self._statuses.get(key) != content:
+                self._statuses[key] = content
+                yield "status", key, record
+
+    def _department_status(self, department: Department) -> DepartmentStatus:
+        tally = self.state.city.tallies.get(department.code) or Tally()
+        periods = list(scored_periods(department))[-2:]
+        completed = {p: sum(department.counters.get("completed", {}).get(p, {}).values()) for p in periods}
+        overdue = {p: sum(department.counters.get("overdue", {}).get(p, {}).values()) for p in periods}
+        received = {p: sum(department.counters.get("received", {}).get(p, {}).values()) for p in periods}
+        assert department.last_event_at is not None
+        return DepartmentStatus(
+            department=department.code,
+            name=department.name,
+            cases_open=tally.cases_open,
+            cases_overdue=len(tally.overdue),
+            cases_due_soon=DueSoon(within_24h=tally.within_24h, within_72h=tally.within_72h),
+            oldest_overdue_due_at=self._text(min(tally.overdue.values())) if tally.overdue else None,
+            requests_open=tally.requests_open,
+            requests_overdue=tally.requests_overdue,
+            cases_received={period_label(p): received[p] for p in periods},
+            cases_closed={period_label(p): {"on_time": completed[p] - overdue[p], "overdue": overdue[p]} for p in periods},
+            last_event_at=self._text(department.last_event_at),
+            version=department.version,
+            as_of=self._text(self.state.city.context.now),
+        )
+
+    def _interface(self, interface: Interface, department: Department) -> InterfaceStatus | None:
+        context = department.context
+        version = interface.versions.by(context.now)
+        if not interface.active(version) or version is None:
+            return None
+        failure = open_failure(interface)
+        failed = [f.failed[2] for f in interface.failures.values() if f.failed is not None and f.unplanned]
+        recovered = [f.recovered[2] for f in interface.failures.values() if f.recovered is not None and f.unplanned]
+        start = context.time.start_of(context.period)
+        return InterfaceStatus(
+            department=department.code,
+            interface=interface.id,
+            up=failure is None,
+            since=self._text(max([version[2], *recovered]) if failure is None else failure[1]),
+            failure=None if failure is None else failure[0],
+            failures_in_period=sum(at >= start for at in failed),
+            version=department.version,
+            as_of=self._text(context.now),
+        )
+
+    def heartbeat(self, lag: int, worker: str, now: int) -> Message | None:
+        """The partition's sign of life, every 10 s."""
+        if now - self._heartbeat_at < HEARTBEAT_EVERY:
+            return None
+        self._heartbeat_at = now
+        number = self.state.number
+        beat = Heartbeat(partition=number, as_of=self._text(now), lag=lag, catching_up=not self.state.caught_up, worker=worker)
+        return "status", f"partition|{number}", beat
+
+    def _text(self, instant: int) -> str:
+        return format_instant(instant, self.state.city.context.time.zone)
+
+
+def _parts(record: AnyRecord) -> tuple[str, ...]:
+    if isinstance(record, ScoreRecord):
+        return (record.numerator, record.denominator)
+    return (str(record.base_points), str(record.deductions), str(record.scored_max))

@@ -1,0 +1,109 @@
+"""The Faust tables: `facts`, the truth, with a store of our own and an append-only changelog; `counters`, derived from it.
+
+Two tables are never atomic together, so exactly one is the truth: counters live in a table whose writes send nothing, and are rebuilt
+with the entities that they are sums of.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import faust
+from faust.stores import memory
+from faust.types import TP
+
+from scoring.context import Context
+from streams.changelog import decode
+from streams.fatal import end_process
+from streams.partition import PartitionState
+
+log = logging.getLogger(__name__)
+FACTS = "facts"
+
+
+class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
+    """The partitions owned, by number. Recovery folds chunks of changelog records into them."""
+
+    new_context: Callable[[], Context]
+    counters: Any
+
+    def persisted_offset(self, tp: TP) -> int:
+        """The last changelog offset folded into the state held; -1 where none is held, whatever Faust remembers.
+
+        The answer comes from the state itself: a state that was dropped with its partition is read again from the start.
+        """
+        state = self.data.get(tp.partition)
+        return -1 if state is None else state.recovered_to - 1
+
+    def partition(self, number: int) -> PartitionState:
+        """The state of a partition, made if it is new."""
+        state = self.data.get(number)
+        if state is None:
+            state = self.data[number] = PartitionState(number, self.new_context(), self.counters)
+        return state  # type: ignore[no-any-return]
+
+    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
+        """Fold chunks of changelog records.
+
+        Recovery swallows every exception and never notices a hole ("Error in recovery" is only a warning), and it hands events of
+        foreign partitions to a table: so the place and the offset of each record are checked here, and any error ends the process.
+        """
+        try:
+            for event in batch:
+                self._apply_chunk(event.message, event.value)
+        except BaseException as error:  # noqa: BLE001
+            end_process(f"recovery cannot go on: {type(error).__name__}: {error}")
+
+    def _apply_chunk(self, message: Any, records: Iterable[Any]) -> None:
+        if message.topic != self.table.changelog_topic_name:
+            raise ValueError(f"a record of {message.topic} was handed to the changelog of {self.table.name}")
+        state = self.partition(message.partition)
+        for record in records:
+            if record.offset < state.recovered_to:
+                continue
+            if record.offset > state.recovered_to and state.recovered_to > 0:
+                raise ValueError(f"changelog records {state.recovered_to} to {record.offset - 1} of {message.tp} are missing")
+            state.apply(decode(record.value))
+            state.recovered_to = record.offset + 1
+        state.city.settle()
+
+    async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
+        """Drop what is owned no more: read only what is owned, and read it whole when it comes back."""
+        owned = {tp.partition for tp in assigned if tp.topic == self.table.changelog_topic_name}
+        for number in [number for number in self.data if number not in owned]:
+            for code in self.data.pop(number).city.departments:
+                self.counters.pop(code, None)
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """A partition without any changelog record has a state too."""
+        for tp in active_tps:
+            self.partition(tp.partition)
+
+
+class FactsTable(faust.Table):  # type: ignore[misc]
+    """Partition → state. Nothing is written through the table: chunks are appended to its changelog as a whole."""
+
+    _changelog_compacting = False
+    _changelog_deleting = True
+
+    def _new_store(self) -> FactStore:
+        return FactStore("memory://", self.app, self)
+
+    @property
+    def store(self) -> FactStore:
+        """The store, typed."""
+        return self.data  # type: ignore[no-any-return]
+
+
+class CountersTable(faust.Table):  # type: ignore[misc]
+    """Department → component → period → sub → amount: the rolling monthly counters, kept in step with the entities.
+
+    It is not registered with the table manager: an ordinary table costs 35 µs a changed key, and its writes from timers or at recovery
+    raise. Nothing is sent, nothing is recovered; dropped partitions take their departments along.
+    """
+
+    def on_key_set(self, key: Any, value: Any) -> None:
+        """Derived: send nothing."""
+
+    def on_key_del(self, key: Any) -> None:
+        """Derived: send nothing."""

@@ -1,0 +1,139 @@
+"""`onestop worker`: waits for its cluster, runs the Faust application, and ends it when it has silently stopped working."""
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+import time
+from typing import Any
+
+from aiohttp import web
+from aiokafka.errors import KafkaError
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from models.settings import Settings, host_and_port
+from streams import topics
+from streams.app import Composition, create_app
+from streams.fatal import end_process
+from streams.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+WATCH_SECONDS = 5.0
+STALLED_SECONDS = 60.0
+RETRY_SECONDS = 2.0
+
+
+class WorkerRefusedError(Exception):
+    """The worker must not start: the topics are not what they have to be. Says what is wrong and the command that mends it."""
+
+
+def wait_for_cluster(settings: Settings) -> None:
+    """Wait until the broker answers and the topics are right; a sentence on each change of what is waited for.
+
+    Raises:
+        WorkerRefusedError: a topic has wrong partitions, retention or timestamps.
+    """
+    told = ""
+    while True:
+        try:
+            with topics.admin(settings) as client:
+                faults = topics.check(settings, client)
+        except topics.UNREACHABLE as error:
+            waiting = f"Kafka at {settings.broker} cannot be reached ({error!r:.120}); trying again every {RETRY_SECONDS:g} s"
+        else:
+            wrong = [fault for fault in faults if fault.fault != "is missing"]
+            if wrong:
+                raise WorkerRefusedError("; ".join(map(str, wrong)))
+            if not faults:
+                return
+            waiting = f"{len(faults)} topics are missing on {settings.broker}: make them with `onestop topics create`; waiting for them"
+        if waiting != told:
+            log.warning("%s", waiting)
+            told = waiting
+        time.sleep(RETRY_SECONDS)
+
+
+async def serve_metrics(composition: Composition) -> tuple[web.AppRunner, int]:
+    """Serve `/metrics` and `/healthz` on the worker's address; the runner and the port."""
+    server = web.Application()
+
+    async def healthy(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    server.router.add_get("/metrics", make_aiohttp_handler(composition.metrics.registry))
+    server.router.add_get("/healthz", healthy)
+    runner = web.AppRunner(server, access_log=None)
+    await runner.setup()
+    host, port = host_and_port(composition.settings.worker_address)
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    return runner, runner.addresses[0][1]
+
+
+async def watch(app: Any, pipeline: Pipeline) -> None:
+    """End the process when it is alive and does nothing.
+
+    Faust can stop without dying: `wait_first` of its services answers `stopped` on a time-out, so a recovery step slower than the
+    request timeout ends the recovery silently while heartbeats go on, and the partitions belong to a worker that reads nothing.
+    """
+    owned_since: dict[int, float] = {}
+    while not app.should_stop:
+        await asyncio.sleep(WATCH_SECONDS)
+        recovery = app.tables.recovery
+        if recovery.started and not recovery.should_stop and any(task.done() for task in recovery._futures):  # noqa: SLF001
+            end_process("the recovery task has returned while the worker goes on")
+        now = time.monotonic()
+        lagging = {tp.partition for tp, lag in pipeline.lags.items() if lag}
+        for partition in list(owned_since):
+            if partition not in lagging:
+                del owned_since[partition]
+        for partition in lagging:
+            since = max(owned_since.setdefault(partition, now), pipeline.finished_at.get(partition, 0.0))
+            if now - since > STALLED_SECONDS and not recovery.in_recovery:
+                end_process(f"partition {partition} has lag and finished no chunk for {STALLED_SECONDS:g} s")
+
+
+def run(composition: Composition) -> None:
+    """Run the worker until it is told to stop. Does not return: the process ends with the exit code.
+
+    Raises:
+        WorkerRefusedError: as `wait_for_cluster`.
+    """
+    wait_for_cluster(composition.settings)
+    # Facts and entities are not cyclic; walking them again and again took two thirds of the time (measured).
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 1_000)
+    app, pipeline = create_app(composition)
+
+    @app.task()
+    async def rounds() -> None:
+        try:
+            await app.tables.wait_until_tables_registered()
+            await pipeline.run_rounds()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("the publishing rounds failed")
+            end_process(f"publishing failed: {type(error).__name__}: {error}")
+
+    @app.task()
+    async def watchdog() -> None:
+        await watch(app, pipeline)
+
+    @app.task()
+    async def metrics() -> None:
+        try:
+            _, port = await serve_metrics(composition)
+        except OSError as error:
+            end_process(f"ONESTOP_WORKER_ADDRESS={composition.settings.worker_address} cannot be listened on ({error}); choose another")
+        log.info("worker %s serves metrics on port %d", composition.settings.worker_id, port)
+
+    worker = app.Worker(override_logging=False, redirect_stdouts=False, quiet=True)
+    try:
+        worker.execute_from_commandline()
+    except KafkaError as error:
+        # Eight workers once ended because the cluster was not ready when they started (NodeNotReadyError): starting must retry.
+        log.warning("the worker could not start on %s (%r); starting again in %g s", composition.settings.broker, error, RETRY_SECONDS)
+        time.sleep(RETRY_SECONDS)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # itself again
