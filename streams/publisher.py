@@ -24,7 +24,7 @@ from scoring.watch import Alarm, open_failure
 from streams.partition import PartitionState
 
 # A score is published again within 60 s of any fact, changed or not, so that a record of a worker that woke up late cannot stay.
-REFRESH_AFTER = 45 * SECOND
+REFRESH_AFTER = 10 * SECOND
 HEARTBEAT_EVERY = 10 * SECOND
 STATUS_EVERY = SECOND
 # Zeroed indicators are alerted for the present and the last period: what is older is history.

@@ -54,6 +54,14 @@ def wait_for_cluster(settings: Settings) -> None:
         time.sleep(RETRY_SECONDS)
 
 
+def _make_data_dir(settings: Settings) -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        (settings.data_dir / (settings.topic_prefix or topics.APP)).mkdir(exist_ok=True)
+    except OSError as error:
+        raise WorkerRefusedError(f"ONESTOP_DATA_DIR={settings.data_dir}: {error.strerror}; name a directory that can be written") from None
+
+
 async def serve_metrics(composition: Composition) -> tuple[web.AppRunner, int]:
     """Serve `/metrics` and `/healthz` on the worker's address; the runner and the port."""
     server = web.Application()
@@ -104,6 +112,7 @@ def run(composition: Composition) -> None:
     # Facts and entities are not cyclic; walking them again and again took two thirds of the time (measured).
     gc.freeze()
     gc.set_threshold(200_000, 20, 1_000)
+    _make_data_dir(composition.settings)
     app, pipeline = create_app(composition)
 
     @app.task()

@@ -79,3 +79,7 @@ def run(arguments: list[str]) -> int:
 def _end(sentence: str, code: int) -> int:
     sys.stderr.write(f"onestop: {sentence}\n")
     return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The read model in Redis, and what serves it: exporter, HTTP API and pages."""

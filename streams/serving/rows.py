@@ -1,0 +1,118 @@
+"""From a consumed record of `scores`, `status` or `alerts` to the row that the read model keeps."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from models.instants import parse_instant
+from models.records import AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, ScoreRecord, TableStatus, TotalRecord
+from scoring.scores import AnyRecord
+from streams.serving.layout import Layout, stamped
+
+StatusRecord = DepartmentStatus | InterfaceStatus | TableStatus | Heartbeat
+PARTS_OF_SCORE_KEY = 3
+
+
+class MalformedRecordError(ValueError):
+    """A record that the read model cannot keep; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record: where it lies in Redis, its value (None deletes), and what the indexes need to know of it."""
+
+    key: str
+    field: str
+    value: bytes | None
+    index: str = ""
+
+
+def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None) -> Row:
+    """The row of a record.
+
+    Raises:
+        MalformedRecordError: no such row can be made.
+    """
+    if not key:
+        raise MalformedRecordError("it has no key")
+    try:
+        name = key.decode()
+        return TOPICS[topic](layout, name, value) if value is not None else _tombstone(layout, topic, name)
+    except UnicodeDecodeError as error:
+        raise MalformedRecordError(f"its key is not UTF-8: {error}") from None
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False)[0]
+        raise MalformedRecordError(f"{'.'.join(map(str, fault['loc'])) or 'its value'}: {fault['msg']}") from None
+    except ValueError as error:
+        raise MalformedRecordError(str(error)) from None
+
+
+def _score(layout: Layout, name: str, value: bytes) -> Row:
+    record = parse_score(name, value)
+    mark = ("+" if "period_open" in record.reasons else "-") if isinstance(record, TotalRecord) else ""
+    field = f"{record.department}|{record.indicator}"
+    return Row(layout.scores(record.period), field, _value(record.version, record.as_of, value), f"{record.period}|{mark}")
+
+
+def _status(layout: Layout, name: str, value: bytes) -> Row:
+    record = parse_status(name, value)
+    version = 0 if isinstance(record, Heartbeat) else record.version
+    return Row(layout.status, name, _value(version, record.as_of, value))
+
+
+def _alert(layout: Layout, name: str, value: bytes) -> Row:
+    record = AlertRecord.model_validate_json(value)
+    index = f"{record.kind}|{record.department}|{due_of(record):020d}" if record.state == "firing" else ""
+    return Row(layout.alerts, record.id, _value(record.version, record.as_of, value), index)
+
+
+TOPICS: Mapping[str, Callable[[Layout, str, bytes], Row]] = {"scores": _score, "status": _status, "alerts": _alert}
+
+
+def parse_score(name: str, value: bytes) -> AnyRecord:
+    """The record of a score's value; the name (key or field) tells a total.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    return TotalRecord.model_validate_json(value) if name.endswith("|total") else ScoreRecord.model_validate_json(value)
+
+
+def parse_status(name: str, value: bytes) -> StatusRecord:
+    """The record of a status value, of the kind that its key says.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    parts = name.split("|", 2)
+    if len(parts) == 1:
+        return DepartmentStatus.model_validate_json(value)
+    if parts[0] == "partition":
+        return Heartbeat.model_validate_json(value)
+    if parts[1] == "interface":
+        return InterfaceStatus.model_validate_json(value)
+    if parts[1] == "table":
+        return TableStatus.model_validate_json(value)
+    raise ValueError(f"the key {name[:80]!r} is of no kind of status")
+
+
+def due_of(alert: AlertRecord) -> int:
+    """The instant by which alerts are ordered."""
+    return parse_instant(alert.due_at or alert.since)
+
+
+def _value(version: int, as_of: str, value: bytes) -> bytes:
+    if version < 0:
+        raise ValueError(f"version: {version} is below 0")
+    return stamped(version, parse_instant(as_of), value)
+
+
+def _tombstone(layout: Layout, topic: str, name: str) -> Row:
+    if topic != "scores":
+        return Row(layout.status if topic == "status" else layout.alerts, name, None)
+    parts = name.split("|")
+    if len(parts) != PARTS_OF_SCORE_KEY:
+        raise MalformedRecordError(f"the key {name[:80]!r} is not department|period|indicator")
+    department, period, indicator = parts
+    return Row(layout.scores(period), f"{department}|{indicator}", None, f"{period}|")
