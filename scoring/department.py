@@ -124,9 +124,13 @@ class Department:
         """Note that the scores of a period and all after it may have changed."""
         self.changed_from = period if self.changed_from is None else min(period, self.changed_from)
 
+    def may_have_changed(self, period: int) -> bool:
+        """Whether the scores of a period may have changed since `take_changed` was last asked."""
+        return period in self.changed_periods or (self.changed_from is not None and period >= self.changed_from)
+
     def take_changed(self, periods: range) -> list[int]:
         """Which of the periods may have changed since this was last asked; forgets them."""
-        changed = [p for p in periods if p in self.changed_periods or (self.changed_from is not None and p >= self.changed_from)]
+        changed = [period for period in periods if self.may_have_changed(period)]
         self.changed_periods.clear()
         self.changed_from = None
         return changed

@@ -1,5 +1,6 @@
 """Scores: from the counters of a department to the 17 records of a period, and ranks over all departments."""
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -81,9 +82,9 @@ def _doubts(indicator: Indicator, view: View) -> list[str]:
     return doubts + indicator.outstanding(view)
 
 
-def score_period(department: Department, period: int) -> list[AnyRecord]:
+def score_period(department: Department, period: int, view: View | None = None) -> list[AnyRecord]:
     """The 16 records of a department and period, and its total. The counters must be settled."""
-    view = View(department, period)
+    view = view or View(department, period)
     scored = [score_indicator(indicator, view) for indicator in INDICATORS]
     base = sum((points for (_, points), i in zip(scored, INDICATORS, strict=True) if not i.deduction), Fraction(0))
     deductions = sum((points for (_, points), i in zip(scored, INDICATORS, strict=True) if i.deduction), Fraction(0))
@@ -114,6 +115,13 @@ def _total(view: View, records: list[ScoreRecord], base: Fraction, deductions: F
         ruleset=view.context.identity,
         version=view.department.version,
     )
+
+
+def parse_record(value: bytes) -> AnyRecord:
+    """A score or total record from its JSON."""
+    if json.loads(value)["indicator"] == "total":
+        return TotalRecord.model_validate_json(value)
+    return ScoreRecord.model_validate_json(value)
 
 
 def score_department(department: Department) -> list[AnyRecord]:

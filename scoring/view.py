@@ -11,7 +11,9 @@ Cell = dict[str, int]
 class View:
     """Reads the counters of a department for a period, and the few things that are looked up by the cut-off."""
 
-    def __init__(self, department: Department, period: int) -> None:
+    def __init__(self, department: Department, period: int, *, closed: bool = False) -> None:
+        """`closed`: the period is closed, whatever the grace time says."""
+        self._closed = closed
         self.department = department
         self.period = period
         self.label = period_label(period)
@@ -53,16 +55,9 @@ class View:
         return version is not None and bool(version[4])
 
     @property
-    def closes_at(self) -> int:
-        """The end of the grace time: when the period closes automatically."""
-        time, workdays = self.context.time, self.context.workdays
-        deadline = workdays.after(time.last_day_of(self.period), self.context.policies.grace_workdays)
-        return time.end_of_day(deadline.day)
-
-    @property
     def is_open(self) -> bool:
         """Whether the grace time is not over (**policy** `grace_workdays`): the score may still change by late facts."""
-        return self.context.now < self.closes_at
+        return not self._closed and self.context.now < self.context.closes_at(self.period)
 
 
 def scored_periods(department: Department) -> range:

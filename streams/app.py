@@ -71,7 +71,7 @@ def create_app(composition: Composition) -> tuple[faust.App, Pipeline]:
         broker_heartbeat_interval=SESSION_SECONDS / 4,
         broker_request_timeout=60.0,
         broker_commit_interval=0.5,
-        producer_linger=10,
+        producer_linger=0.01,  # seconds
         producer_max_batch_size=BATCH_BYTES,
         producer_max_request_size=REQUEST_BYTES,
     )

@@ -91,7 +91,7 @@ def _take_event(state: PartitionState, topic: str, record: Any, event: Envelope,
             return
     fact = to_fact(event)
     arrival = arrival_of(record) if record.headers else int(record.timestamp)
-    outcome = state.take(fact)
+    outcome = state.take(fact, arrival)
     if outcome == "new":
         time = state.city.context.time
         late = time.period_of(fact[AT]) < time.period_of(arrival * MILLISECOND)

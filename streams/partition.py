@@ -3,13 +3,20 @@
 from collections import defaultdict
 from collections.abc import MutableMapping
 
-from models.facts import Fact
-from scoring.city import Outcome
+from models.facts import AT, CODE, DEPARTMENT, Fact
+from models.records import AdjustmentRecord
+from scoring.city import PERIOD_CODES, Outcome
 from scoring.context import Context
 from scoring.department import Counters
 from scoring.live import LiveCity
+from scoring.local_time import parse_period, period_label
+from scoring.periods import Arrived, Closing, adjustment, content_of, current_closing, records_at_closing
+from scoring.scores import AnyRecord, parse_record
+from scoring.view import scored_periods
 from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord
 from streams.intervals import Intervals
+
+MILLISECOND = 1_000
 
 
 class PartitionState:
@@ -22,21 +29,121 @@ class PartitionState:
         self._parts: dict[tuple[str, int, int], set[int]] = {}
         self.announced: dict[str, bytes] = {}  # alerts that fire, as last published
         self.frozen: dict[tuple[str, str], FrozenRecord] = {}
+        # For closing: the period.* facts, the first arrival of a fact of each department and period, and what is closed as of now.
+        self.orders: list[Arrived] = []
+        self.first_arrivals: dict[tuple[str, int], int] = {}
+        self.closed: dict[tuple[str, str], Closing] = {}
+        self.pending_closings: dict[tuple[str, str], Closing] = {}
+        self.adjustments: list[AdjustmentRecord] = []
+        self._closed_as_of: tuple[int, int] | None = None
+        self._standing: dict[tuple[str, str], dict[str, AnyRecord]] = {}
         # Of the changelog: everything before it has been applied.
         self.recovered_to = 0
         # The offsets to reach in each input topic before alerts are published; None until they have been asked for.
         self.targets: dict[str, int] | None = None
         self.caught_up = False
 
-    def take(self, fact: Fact) -> Outcome:
-        """Take in a fact of a live chunk."""
-        return self.city.take(fact)
+    def take(self, fact: Fact, arrival: int) -> Outcome:
+        """Take in a fact of a live chunk; arrival in ms since the epoch."""
+        arrived = arrival * MILLISECOND
+        code = fact[DEPARTMENT]
+        closed = [period for department, period in self.closed if department == code] if self.closed else []
+        if closed and fact[CODE] not in PERIOD_CODES:
+            return self._take_late(fact, arrived, closed)
+        outcome = self.city.take(fact)
+        if outcome == "new":
+            self._note_arrival(fact, arrived)
+        return outcome
+
+    def _note_arrival(self, fact: Fact, arrived: int) -> None:
+        if fact[CODE] in PERIOD_CODES:
+            self.orders.append((arrived, fact))
+            return
+        key = (fact[DEPARTMENT], self.city.context.time.period_of(fact[AT]))
+        held = self.first_arrivals.get(key)
+        if held is None or arrived < held:
+            self.first_arrivals[key] = arrived
+
+    def _take_late(self, fact: Fact, arrived: int, closed: list[str]) -> Outcome:
+        """A fact of a department with closed periods: what it would change in them becomes adjustments."""
+        code = fact[DEPARTMENT]
+        self.city.settle()
+        for label in closed:
+            if (code, label) not in self._standing:  # as it stands before this fact
+                self._standing[code, label] = self._records_now(code, label)
+        department = self.city.department(code)
+        before = department.changed_periods, department.changed_from
+        department.changed_periods, department.changed_from = set(), None
+        outcome = self.city.take(fact)
+        self.city.settle()
+        if outcome == "new":
+            self._note_arrival(fact, arrived)
+            for label in closed:
+                if department.may_have_changed(parse_period(label)) and not self.closed[code, label].includes(arrived):
+                    self._adjust(fact, arrived, label)
+        department.changed_periods |= before[0]
+        if before[1] is not None:
+            department.lasting_change(before[1])
+        return outcome
+
+    def _records_now(self, code: str, label: str) -> dict[str, AnyRecord]:
+        return {record.indicator: record for record in records_at_closing(self.city, code, parse_period(label))}
+
+    def _adjust(self, fact: Fact, arrived: int, label: str) -> None:
+        code = fact[DEPARTMENT]
+        held = {record.indicator: record for record in map(parse_record, self.frozen[code, label].records)}
+        for name, record in self._records_now(code, label).items():
+            standing = self._standing[code, label].get(name)
+            if standing is None or content_of(standing) != content_of(record):
+                self._standing[code, label][name] = record
+                self.adjustments.append(adjustment(held.get(name), record, fact, arrived, self.city.context))
+
+    def take_adjustments(self) -> list[AdjustmentRecord]:
+        """The adjustments since this was last asked."""
+        found, self.adjustments = self.adjustments, []
+        return found
+
+    def look_at_closings(self) -> None:
+        """Bring up to date what is closed as of now, and which closings are still to be frozen."""
+        context = self.city.context
+        as_of = (context.time.day_of(context.now), len(self.orders))
+        if self._closed_as_of == as_of:
+            return
+        self._closed_as_of = as_of
+        found: list[Closing] = []
+        closed: dict[tuple[str, str], Closing] = {}
+        for code, department in self.city.departments.items():
+            for period in scored_periods(department):
+                arrival = self.first_arrivals.get((code, period))
+                closing = current_closing(code, period, self.orders, arrival, context)
+                if closing is None:
+                    continue
+                key = (code, period_label(period))
+                held = self.frozen.get(key)
+                if held is not None and held.closing == closing.id:
+                    closed[key] = closing
+                else:
+                    found.append(closing)
+        for key in self.closed.keys() - closed.keys():  # reopened: the score is that of the whole set again
+            self._standing.pop(key, None)
+            self.city.departments[key[0]].lasting_change(parse_period(key[1]))
+            self.city.changed.add(key[0])
+        self.closed = closed
+        self.pending_closings = {(closing.department, period_label(closing.period)): closing for closing in found}
+
+    def freeze(self, closing: Closing, record: FrozenRecord) -> None:
+        """Note that a closing's records are durable."""
+        self.note_frozen(record)
+        key = (closing.department, record.period)
+        self.closed[key] = closing
+        self.pending_closings.pop(key, None)
 
     def apply(self, record: ChunkRecord | AlertsRecord | FrozenRecord) -> None:
         """Take in a changelog record: at recovery, also one written by another worker or twice."""
         if isinstance(record, ChunkRecord):
-            for fact in record.facts:
-                self.city.take(fact)
+            for arrival, fact in zip(record.arrivals, record.facts, strict=True):
+                if self.city.take(fact) == "new":
+                    self._note_arrival(fact, arrival * MILLISECOND)
             self.note_interval(record)
         elif isinstance(record, AlertsRecord):
             self.note_alerts(record)

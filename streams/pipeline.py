@@ -11,8 +11,10 @@ from models.events import INPUT_TOPICS
 from models.instants import SECOND
 from models.records import AlertRecord
 from models.settings import Settings
-from streams.changelog import AlertsRecord, encode_alerts, encode_chunk
+from scoring.scores import parse_record
+from streams.changelog import AlertsRecord, encode_alerts, encode_chunk, encode_frozen
 from streams.clock import Clock
+from streams.closing import Closer
 from streams.driver import Consumer
 from streams.fatal import end_process
 from streams.intake import ARRIVAL_HEADER, Intake, take_chunk
@@ -41,6 +43,7 @@ class Pipeline:
         self.finished_at: dict[int, float] = {}  # partition → monotonic time of the last finished chunk, for the watchdog
         self.lags: dict[TP, int] = {}
         self._publishers: dict[int, Publisher] = {}
+        self._closer = Closer(settings)
         self._appending = asyncio.Semaphore(APPENDS_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._published_event_at: dict[tuple[int, str], int] = {}
@@ -74,6 +77,10 @@ class Pipeline:
         state.city.advance(self.clock.now())
         intake = take_chunk(state, topic, interval.begin, interval.end, message.value, self.settings.partitions, self.metrics.stage)
         self._count(topic, intake)
+        for adjustment in state.take_adjustments():
+            # Before the facts are appended: found among the facts again, a late fact would be a copy and adjust nothing.
+            key = f"{adjustment.department}|{adjustment.period}|{adjustment.indicator}".encode()
+            await (await self._send("adjustments", key, adjustment.to_json(), state.number))
         appends = [await self._append(state.number, value) for value in encode_chunk(intake.record)]
         task = asyncio.ensure_future(self._finish(state, topic, message, intake, appends, started))
         self._tasks.add(task)
@@ -122,7 +129,7 @@ class Pipeline:
         return await self._send("quarantine", key, record.value or b"", None, encoded)
 
     async def _send(
-        self, topic: str, key: bytes | None, value: bytes, partition: int | None, headers: list[tuple[str, bytes]] | None = None
+        self, topic: str, key: bytes | None, value: bytes | None, partition: int | None, headers: list[tuple[str, bytes]] | None = None
     ) -> "asyncio.Future[Any]":
         return await self.producer.send(  # type: ignore[no-any-return]
             self.settings.topic(topic), value, key=key, partition=partition, headers=headers or []
@@ -179,11 +186,32 @@ class Pipeline:
                 state.targets = {topic: ends[tp] for topic, tp in own.items()}
             if state.targets is not None and not state.caught_up:
                 state.caught_up = all(positions[own[topic]] >= end for topic, end in state.targets.items() if topic in own)
+            if state.caught_up:
+                await self._close_periods(
+                    state, {topic: positions[tp] for topic, tp in own.items()}, {topic: ends[tp] for topic, tp in own.items()}
+                )
             for topic, tp in own.items():
                 name = topic.removeprefix(self.settings.topic_prefix)
                 self.metrics.lag.labels(name, str(number)).set(self.lags.get(tp, 0))
                 self.metrics.catching_up.labels(name, str(number)).set(not state.caught_up)
                 self.metrics.heartbeat.labels(name, str(number)).set(self.clock.now() / SECOND)
+
+    async def _close_periods(self, state: PartitionState, positions: dict[str, int], ends: dict[str, int]) -> None:
+        ready = self._closer.ready(state, positions, ends, self.clock.now())
+        if not ready:
+            return
+        for closing, record in zip(ready, await self._closer.freeze(state, ready), strict=True):
+            await (await self._append(state.number, encode_frozen(record)))
+            state.freeze(closing, record)
+            publisher = self._publishers.get(state.number)
+            beyond = publisher is None or publisher.may_have_published_beyond(record.department, record.period, record.version)
+            for value in record.records:
+                key = f"{record.department}|{record.period}|{parse_record(value).indicator}".encode()
+                if beyond:
+                    # A record published since the closing may count facts that arrived after it: having the greater version it would
+                    # beat the frozen one, so it is taken away first.
+                    await self._send("scores", key, None, state.number)
+                await self._send("scores", key, value, state.number)
 
     def _note_recovery(self) -> None:
         recovery = self.app.tables.recovery

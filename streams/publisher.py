@@ -17,8 +17,8 @@ from models.records import (
 from scoring.department import Department
 from scoring.entities.sharing import Interface
 from scoring.live import Tally
-from scoring.local_time import period_label
-from scoring.scores import AnyRecord, score_period
+from scoring.local_time import parse_period, period_label
+from scoring.scores import AnyRecord, parse_record, score_period
 from scoring.view import scored_periods
 from scoring.watch import Alarm, open_failure
 from streams.partition import PartitionState
@@ -39,6 +39,7 @@ class Publisher:
 
     state: PartitionState
     _scores: dict[tuple[str, str], int] = field(default_factory=dict)
+    _versions: dict[tuple[str, str], int] = field(default_factory=dict)  # (department, period) → greatest version published
     _refreshed: dict[str, tuple[int, int]] = field(default_factory=dict)  # department → (version, instant) of the last full round
     _statuses: dict[str, int] = field(default_factory=dict)
     _status_at: dict[str, int] = field(default_factory=dict)
@@ -64,16 +65,28 @@ class Publisher:
                 self._refreshed[code] = (department.version, now)
             messages: list[Message] = []
             for period in affected:
+                if (code, period_label(period)) in self.state.pending_closings:
+                    continue  # what is published now is what will be frozen
                 records = self.records_of(department, period)
-                messages += self._news(department, records, everything=full)
+                news = list(self._news(department, records, everything=full))
+                if news:
+                    self._versions[code, period_label(period)] = department.version
+                messages += news
                 if period > periods.stop - 1 - ALERTED_PERIODS:
                     self._note_zeroed(department, period, records)
             if messages:
                 yield messages
 
     def records_of(self, department: Department, period: int) -> list[AnyRecord]:
-        """The records of a department and period."""
-        return score_period(department, period)
+        """The records of a department and period: as frozen, where it is closed."""
+        label = period_label(period)
+        if (department.code, label) not in self.state.closed:
+            return score_period(department, period)
+        return [parse_record(value) for value in self.state.frozen[department.code, label].records]
+
+    def may_have_published_beyond(self, department: str, period: str, version: int) -> bool:
+        """Whether a record of a greater version than that may stand; true also when a worker before this one published it."""
+        return self._versions.get((department, period), version + 1) > version
 
     def _news(self, department: Department, records: Iterable[AnyRecord], *, everything: bool) -> Iterator[Message]:
         for record in records:
@@ -115,6 +128,11 @@ class Publisher:
     def _alarms(self) -> Iterator[tuple[Alarm, Department]]:
         yield from self.state.city.alarms.values()
         yield from self._zeroed.values()
+        for (code, label), closing in self.state.closed.items():
+            department = self.state.city.departments[code]
+            if parse_period(label) > department.context.period - ALERTED_PERIODS - 1:
+                details = (("period", label), ("closing", closing.id))
+                yield Alarm("period_closed", f"{code}|period|{label}", closing.at, closing.at, details), department
 
     def _alert_id(self, alarm: Alarm) -> str:
         return f"{alarm.kind}|{alarm.thing}|{'' if alarm.due_at is None else self._text(alarm.due_at)}"

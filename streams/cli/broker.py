@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
 
-from models.events import TOPIC_OF_TYPE
-from models.identifiers import EVERY_DEPARTMENT
 from models.settings import Settings
 from models.wire import Rejection
 from streams import topics as topic_specs
+from streams.cli.sender import EventSender
 from streams.cli.support import Exit, Rejections, fail, output, read_lines, say, the_calendar, the_ruleset, the_settings
-from streams.intake import partition_of
 
 topics = typer.Typer(help="Make and check the topics.", no_args_is_help=True)
 
@@ -68,46 +64,6 @@ def check() -> Exit:
     return Exit.NOT_RIGHT if faults else Exit.RIGHT
 
 
-class EventSender:
-    """Publishes validated events, each to its topic under its department's key; of `*` to every partition."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Raises kafka.errors.KafkaError when the broker cannot be reached."""
-        self._settings = settings
-        self._producer = KafkaProducer(
-            bootstrap_servers=[address.strip() for address in settings.broker.split(",")],
-            acks="all",
-            linger_ms=20,
-            batch_size=256 * 1024,
-            max_request_size=2 * 1024 * 1024,
-            bootstrap_timeout_ms=5_000,
-        )
-        self._failed: list[BaseException] = []
-
-    def send(self, kind: str, department: str, value: bytes) -> None:
-        """Publish an event's bytes."""
-        topic = self._settings.topic(TOPIC_OF_TYPE[kind])
-        key = department.encode()
-        every = department == EVERY_DEPARTMENT
-        partitions = range(self._settings.partitions) if every else [partition_of(department, self._settings.partitions)]
-        for partition in partitions:
-            self._producer.send(topic, value=value, key=key, partition=partition).add_errback(self._failed.append)
-
-    def flush(self) -> None:
-        """Wait until everything is acknowledged.
-
-        Raises:
-            kafka.errors.KafkaError: something could not be written.
-        """
-        self._producer.flush()
-        if self._failed:
-            raise KafkaError(f"{len(self._failed)} events could not be written: {self._failed[0]!r}")
-
-    def close(self) -> None:
-        """Close the producer."""
-        self._producer.close()
-
-
 def publish(
     files: Annotated[list[Path], typer.Argument(help="Files of events, .jsonl or .jsonl.gz; - for stdin.", metavar="FILE…")],
     speed: Annotated[float | None, typer.Option("--speed", min=1, help="At most so many events a second.")] = None,
@@ -133,7 +89,9 @@ def publish(
         sender.close()
     except topic_specs.UNREACHABLE as error:
         fail(unreachable(settings, error), Exit.UNREACHABLE)
-    sys.stderr.write(say(f"已发布 {sent} 个事件，拒绝 {rejections.count} 行。\n", f"{sent} events published, {rejections.count} lines refused.\n"))
+    sys.stderr.write(
+        say(f"已发布 {sent} 个事件，拒绝 {rejections.count} 行。\n", f"{sent} events published, {rejections.count} lines refused.\n")
+    )
     return rejections.code
 
 
@@ -182,5 +140,3 @@ def set_up_logging(settings: Settings) -> None:
     for chatty in ("aiokafka", "kafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("streams").setLevel(settings.log_level.upper())
-
-

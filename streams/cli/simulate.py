@@ -2,14 +2,20 @@
 
 import re
 import sys
+import time
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from streams.cli.support import Exit, fail
+from streams import topics
+from streams.cli.broker import unreachable
+from streams.cli.sender import EventSender
+from streams.cli.support import Exit, fail, progress, say, the_settings
+from streams.simulator import Event, dump, simulate_months
 from streams.simulator import chaos as with_chaos
-from streams.simulator import dump, simulate_months
 
+PACE_SECONDS = 0.02
 MAX_DEPARTMENTS = 3_000
 
 
@@ -18,17 +24,41 @@ def simulate(
     months: Annotated[str, typer.Option("--months", help="First and last month.", metavar="A..B")] = "2020-08..2020-10",
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 1,
     volume: Annotated[float, typer.Option("--volume", min=0.01, max=100, help="Multiplies the number of cases.")] = 1.0,
+    rate: Annotated[float | None, typer.Option("--rate", min=0.1, help="Publish straight into Kafka, so many events a second.")] = None,
     chaos: Annotated[bool, typer.Option("--chaos", help="Shuffle, repeat and delay; the set of events stays the same.")] = False,
 ) -> Exit:
-    """Print a simulated city's events as JSON lines.
+    """Print a simulated city's events as JSON lines, or publish them with --rate.
 
     Example: onestop simulate --departments 20 --months 2020-08..2020-10 --seed 1 > city.jsonl
     """
     first, last = parse_months(months)
     events = simulate_months(departments, first, last, seed, volume)
+    stream = with_chaos(events, seed) if chaos else events
+    if rate is not None:
+        return _publish(stream, rate)
     write = sys.stdout.buffer.write
-    for event in with_chaos(events, seed) if chaos else events:
+    for event in stream:
         write(dump(event) + b"\n")
+    return Exit.RIGHT
+
+
+def _publish(events: Iterable[Event], rate: float) -> Exit:
+    settings = the_settings()
+    started, sent = time.monotonic(), 0
+    try:
+        sender = EventSender(settings)
+        with progress(say("发布事件", "publishing events"), None) as advance:
+            for sent, event in enumerate(events, start=1):
+                sender.send(event["type"], event["department"], dump(event))
+                advance(1)
+                ahead = started + sent / rate - time.monotonic()
+                if ahead > PACE_SECONDS:
+                    time.sleep(ahead)
+        sender.flush()
+        sender.close()
+    except topics.UNREACHABLE as error:
+        fail(unreachable(settings, error), Exit.UNREACHABLE)
+    sys.stderr.write(say(f"已发布 {sent} 个事件。\n", f"{sent} events published.\n"))
     return Exit.RIGHT
 
 

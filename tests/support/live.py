@@ -122,7 +122,11 @@ class System:
         """The score records that hold: of each key the one of the greatest (version, as_of)."""
         held: dict[str, dict[str, Any]] = {}
         for record in self.read("scores"):
-            key, found = record.key.decode(), orjson.loads(record.value)
+            key = record.key.decode()
+            if record.value is None:
+                held.pop(key, None)
+                continue
+            found = orjson.loads(record.value)
             if key not in held or _order(found) >= _order(held[key]):
                 held[key] = found
         return held

@@ -4,6 +4,7 @@ Zeroed by an upheld complaint, by a missing docking with the case store, by an u
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -21,19 +22,19 @@ def one_of_two() -> History:
     return docked().case("S1", issued="2020-09-03", passed="2020-09-04").case("S2", issued="2020-09-03")
 
 
-def full(h: History, **more: str) -> None:
+def full(h: History, **more: Any) -> None:
     expect(h, nm=("1", "1"), points=10, exact="10", **more)
 
 
-def none(h: History, **more: str) -> None:
+def none(h: History, **more: Any) -> None:
     expect(h, nm=("0", "1"), points=0, exact="0", **more)
 
 
-def no_workload(h: History, **more: str) -> None:
+def no_workload(h: History, **more: Any) -> None:
     expect(h, nm=("0", "0"), points=10, exact="10", status="vacuous", **more)
 
 
-def zeroed(h: History, *reasons: str, **more: str) -> None:
+def zeroed(h: History, *reasons: str, **more: Any) -> None:
     expect(h, nm=("1", "2"), points=0, exact="0", status="zeroed", reasons=reasons, **more)
 
 

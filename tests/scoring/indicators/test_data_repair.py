@@ -1,6 +1,7 @@
 """13 数据质量修复情况: as 10 (licence_repair), over data objections: Y = N/M; points = 5*Y."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -14,15 +15,15 @@ def flagged(at: str, objection: str = "O1") -> History:
     return h.add("objection.flagged", at, objection=objection, subject="data", ref="T1")
 
 
-def resolved(h: History, period: str = SEPTEMBER, **more: str) -> None:
+def resolved(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("1", "1"), points=5, exact="5", period=period, **more)
 
 
-def unresolved(h: History, period: str = SEPTEMBER, **more: str) -> None:
+def unresolved(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("0", "1"), points=0, exact="0", period=period, **more)
 
 
-def nowhere(h: History, period: str = SEPTEMBER, **more: str) -> None:
+def nowhere(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("0", "0"), points=5, exact="5", status="vacuous", period=period, **more)
 
 

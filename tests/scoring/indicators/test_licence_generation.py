@@ -4,6 +4,7 @@ M: granted cases completed in the period whose item yields a licence; N: of thos
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -19,15 +20,15 @@ def granted(*serials: str, completed: str = "2020-09-10") -> History:
     return h
 
 
-def with_licence(h: History, **more: str) -> None:
+def with_licence(h: History, **more: Any) -> None:
     expect(h, nm=("1", "1"), points=10, exact="10", **more)
 
 
-def without_licence(h: History, **more: str) -> None:
+def without_licence(h: History, **more: Any) -> None:
     expect(h, nm=("0", "1"), points=0, exact="0", **more)
 
 
-def no_workload(h: History, **more: str) -> None:
+def no_workload(h: History, **more: Any) -> None:
     expect(h, nm=("0", "0"), points=10, exact="10", status="vacuous", **more)
 
 

@@ -5,6 +5,7 @@ Resolved: the later of repaired and passed, both needed.
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -23,15 +24,15 @@ def objection(flagged: str, repaired: str | None = None, passed: str | None = No
     return h
 
 
-def resolved(h: History, period: str = SEPTEMBER, **more: str) -> None:
+def resolved(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("1", "1"), points=5, exact="5", period=period, **more)
 
 
-def unresolved(h: History, period: str = SEPTEMBER, **more: str) -> None:
+def unresolved(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("0", "1"), points=0, exact="0", period=period, **more)
 
 
-def nowhere(h: History, period: str = SEPTEMBER, **more: str) -> None:
+def nowhere(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("0", "0"), points=5, exact="5", status="vacuous", period=period, **more)
 
 

@@ -7,6 +7,7 @@ Record: failed tests / active items.
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -25,11 +26,11 @@ def raised(at: str = "2020-09-15T10:00:00", disposed: str | None = None, passed:
     return h
 
 
-def passes(h: History, *others: History, **more: object) -> None:
+def passes(h: History, *others: History, **more: Any) -> None:
     expect(h, *others, nm=("0", "20"), points=0, exact="0", **more)
 
 
-def fails(h: History, *others: History, **more: object) -> None:
+def fails(h: History, *others: History, **more: Any) -> None:
     expect(h, *others, nm=("1", "20"), points=2, exact="2", **more)
 
 
@@ -41,6 +42,7 @@ def fails(h: History, *others: History, **more: object) -> None:
         (9, 1, 2.22, "20/9"),
         (8, 1, 2.5, "5/2"),
         (3, 2, 13.33, "40/3"),
+        (1, 1, 20, "20"),
         (3, 3, 20, "20"),  # exactly the cap
         (11, 10, 20, "20"),  # exactly the cap
         (0, 3, 6, "6"),  # no active item: 2 a test
@@ -185,6 +187,10 @@ def test_the_first_raising_and_the_first_disposal_hold() -> None:
     # the first, on the 15th, is due at the end of the 18th
     fails(raised("2020-09-17", disposed="2020-09-21", passed="2020-09-16").add("test.raised", "2020-09-15"))
     passes(raised("2020-09-15", disposed="2020-09-21", passed="2020-09-16").add("test.disposed", "2020-09-18"))
+
+
+def test_the_first_passed_ingestion_holds() -> None:
+    passes(raised(disposed="2020-09-16", passed="2020-09-18").add("case.ingested", "2020-09-20", qc="passed"))
 
 
 @pytest.mark.parametrize(("s1", "s2", "ok"), [("a", "b", True), ("b", "a", False)])

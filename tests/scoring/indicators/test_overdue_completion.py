@@ -6,6 +6,7 @@ September 2020 begins on a Tuesday; 27 September (Sunday) and 10 October (Saturd
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -19,15 +20,15 @@ def case(accepted: str, promised: int, completed: str, **fields: str) -> History
     return h.case("S1", accepted=accepted, completed=completed, **fields)
 
 
-def in_time(h: History, **more: object) -> None:
+def in_time(h: History, **more: Any) -> None:
     expect(h, nm=("0", "1"), points=0, exact="0", **more)
 
 
-def overdue(h: History, **more: object) -> None:
+def overdue(h: History, **more: Any) -> None:
     expect(h, nm=("1", "1"), points=1, exact="1", **more)
 
 
-def nothing(h: History, **more: object) -> None:
+def nothing(h: History, **more: Any) -> None:
     expect(h, nm=("0", "0"), points=0, exact="0", **more)
 
 
@@ -203,8 +204,10 @@ def test_the_item_is_the_one_named_at_acceptance() -> None:
     overdue(h)
 
 
-def test_completed_dated_before_accepted_is_in_time() -> None:
+def test_accepted_may_be_dated_after_completed_also_in_the_next_month() -> None:
     in_time(case("2020-09-10", 0, "2020-09-09"))
+    in_time(case("2020-10-10", 0, "2020-09-09"))
+    overdue(case("2020-10-10", 0, "2020-09-09T18:00:00", due_at="2020-09-09"))
 
 
 # --- suspension

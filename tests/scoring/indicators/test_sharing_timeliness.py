@@ -7,6 +7,7 @@ September 2020 begins on a Tuesday; 27 September (Sunday) and 10 October (Saturd
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -20,15 +21,15 @@ def request(raised: str, handled: str | None = None, due_at: str | None = None) 
     return h.add("request.handled", handled) if handled else h
 
 
-def in_time(h: History, period: str = SEPTEMBER, **more: object) -> None:
+def in_time(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("1", "1"), points=5, exact="5", period=period, **more)
 
 
-def missed(h: History, period: str = SEPTEMBER, **more: object) -> None:
+def missed(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("0", "1"), points=0, exact="0", period=period, **more)
 
 
-def nowhere(h: History, period: str = SEPTEMBER, **more: object) -> None:
+def nowhere(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("0", "0"), points=5, exact="5", status="vacuous", period=period, **more)
 
 
@@ -211,6 +212,12 @@ def test_the_first_handling_holds() -> None:
 
 def test_handled_dated_before_raised_is_in_time() -> None:
     in_time(request("2020-09-01", "2020-08-31"))
+
+
+def test_raised_dated_after_due_it_belongs_to_the_month_of_its_due_time() -> None:
+    h = request("2020-10-05", due_at="2020-09-10")
+    missed(h, SEPTEMBER)
+    nowhere(h, OCTOBER)
 
 
 def test_handling_an_unknown_request_is_nothing() -> None:

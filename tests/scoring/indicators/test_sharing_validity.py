@@ -5,6 +5,7 @@ N1: interfaces without an unplanned failure open in the period; N2: tables updat
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -31,15 +32,15 @@ def table(*updates: str, cycle_days: int = 7, first_due_at: str = "2020-09-07T09
     return h
 
 
-def good(h: History, period: str = SEPTEMBER, **more: object) -> None:
+def good(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("1", "1"), points=5, exact="5", period=period, **more)
 
 
-def bad(h: History, period: str = SEPTEMBER, **more: object) -> None:
+def bad(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("0", "1"), points=0, exact="0", period=period, **more)
 
 
-def no_workload(h: History, period: str = SEPTEMBER, **more: object) -> None:
+def no_workload(h: History, period: str = SEPTEMBER, **more: Any) -> None:
     expect(h, nm=("0", "0"), points=5, exact="5", status="vacuous", period=period, **more)
 
 

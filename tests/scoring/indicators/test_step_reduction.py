@@ -4,6 +4,7 @@ Pi: cases of item i completed in the period; Ni: its steps now; Mi: its steps at
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def one_case(steps: int, steps_2019: int | None, completed: str = "2020-09-10") 
     return h.case("S1", issued="2020-09-03", accepted="2020-09-03", completed=completed)
 
 
-def no_workload(h: History, **more: str) -> None:
+def no_workload(h: History, **more: Any) -> None:
     expect(h, nm=("0", "0"), points=10, exact="10", status="vacuous", **more)
 
 
@@ -25,8 +26,9 @@ def no_workload(h: History, **more: str) -> None:
     ("steps", "steps_2019", "points", "exact"),
     [
         (0, 5, 10, "10"),  # Y = 100 %
-        (39, 100, 10, "10"),  # 61 %
+        (3999, 10000, 10, "10"),  # 60.01 %
         (4, 10, 10, "10"),  # 60 % exactly
+        (4001, 10000, 10, "5999/600"),  # 10 * 0.5999/0.6 = 9.9983
         (41, 100, 9.83, "59/6"),  # 10 * 0.59/0.6 = 9.8333
         (7, 10, 5, "5"),  # 10 * 0.3/0.6
         (10, 10, 0, "0"),

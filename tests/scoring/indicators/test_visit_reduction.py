@@ -4,6 +4,7 @@ Record: fails / distinct acceptance numbers selected.
 """
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def inspected(h: History, failed: int, achieved: int, at: str = "2020-09-28") ->
     return h
 
 
-def no_sample(h: History, **more: str) -> None:
+def no_sample(h: History, **more: Any) -> None:
     expect(h, nm=("0", "0"), points=10, exact="10", status="vacuous", **more)
 
 

@@ -1,0 +1,49 @@
+"""Publishing events with kafka-python, for the commands that put events in."""
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from models.events import TOPIC_OF_TYPE
+from models.identifiers import EVERY_DEPARTMENT
+from models.settings import Settings
+from streams.intake import partition_of
+
+
+class EventSender:
+    """Publishes validated events, each to its topic under its department's key; of `*` to every partition."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises kafka.errors.KafkaError when the broker cannot be reached."""
+        self._settings = settings
+        self._producer = KafkaProducer(
+            bootstrap_servers=[address.strip() for address in settings.broker.split(",")],
+            acks="all",
+            linger_ms=20,
+            batch_size=256 * 1024,
+            max_request_size=2 * 1024 * 1024,
+            bootstrap_timeout_ms=5_000,
+        )
+        self._failed: list[BaseException] = []
+
+    def send(self, kind: str, department: str, value: bytes) -> None:
+        """Publish an event's bytes."""
+        topic = self._settings.topic(TOPIC_OF_TYPE[kind])
+        key = department.encode()
+        every = department == EVERY_DEPARTMENT
+        partitions = range(self._settings.partitions) if every else [partition_of(department, self._settings.partitions)]
+        for partition in partitions:
+            self._producer.send(topic, value=value, key=key, partition=partition).add_errback(self._failed.append)
+
+    def flush(self) -> None:
+        """Wait until everything is acknowledged.
+
+        Raises:
+            kafka.errors.KafkaError: something could not be written.
+        """
+        self._producer.flush()
+        if self._failed:
+            raise KafkaError(f"{len(self._failed)} events could not be written: {self._failed[0]!r}")
+
+    def close(self) -> None:
+        """Close the producer."""
+        self._producer.close()
