@@ -70,7 +70,6 @@ def take_chunk(
                 intake.quarantined.append((record, event))
             else:
                 _take_event(state, topic, record, event, partitions, intake)
-        state.city.settle()
     intake.record.quarantined = len(intake.quarantined)
     intake.record.rerouted = len(intake.rerouted)
     return intake

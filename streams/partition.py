@@ -67,7 +67,7 @@ class PartitionState:
     def _take_late(self, fact: Fact, arrived: int, closed: list[str]) -> Outcome:
         """A fact of a department with closed periods: what it would change in them becomes adjustments."""
         code = fact[DEPARTMENT]
-        self.city.settle()
+        self.city.settle_department(code)
         for label in closed:
             if (code, label) not in self._standing:  # as it stands before this fact
                 self._standing[code, label] = self._records_now(code, label)
@@ -75,7 +75,7 @@ class PartitionState:
         before = department.changed_periods, department.changed_from
         department.changed_periods, department.changed_from = set(), None
         outcome = self.city.take(fact)
-        self.city.settle()
+        self.city.settle_department(code)
         if outcome == "new":
             self._note_arrival(fact, arrived)
             for label in closed:

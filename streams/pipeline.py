@@ -9,7 +9,7 @@ from faust.types import TP
 
 from models.events import INPUT_TOPICS
 from models.instants import SECOND
-from models.records import AlertRecord
+from models.records import AdjustmentRecord, AlertRecord
 from models.settings import Settings
 from scoring.scores import parse_record
 from streams.changelog import AlertsRecord, encode_alerts, encode_chunk, encode_frozen
@@ -29,6 +29,8 @@ ROUND_SECONDS = 0.05
 # Under lag a round is made at most this often: scores of a backlog are overtaken as soon as they are published.
 ROUND_SECONDS_CATCHING_UP = 2.0
 OFFSETS_SECONDS = 1.0
+# Entities settled at once: some 10 ms.
+SETTLE_SLICE = 500
 
 
 class Pipeline:
@@ -44,6 +46,7 @@ class Pipeline:
         self.lags: dict[TP, int] = {}
         self._publishers: dict[int, Publisher] = {}
         self._closer = Closer(settings)
+        self._adjusting = asyncio.Lock()
         self._appending = asyncio.Semaphore(APPENDS_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._published_event_at: dict[tuple[int, str], int] = {}
@@ -77,15 +80,27 @@ class Pipeline:
         state.city.advance(self.clock.now())
         intake = take_chunk(state, topic, interval.begin, interval.end, message.value, self.settings.partitions, self.metrics.stage)
         self._count(topic, intake)
-        for adjustment in state.take_adjustments():
-            # Before the facts are appended: found among the facts again, a late fact would be a copy and adjust nothing.
-            key = f"{adjustment.department}|{adjustment.period}|{adjustment.indicator}".encode()
-            await (await self._send("adjustments", key, adjustment.to_json(), state.number))
+        adjustments = state.take_adjustments()
+        if adjustments:
+            await self._adjust(state.number, adjustments)
         appends = [await self._append(state.number, value) for value in encode_chunk(intake.record)]
         task = asyncio.ensure_future(self._finish(state, topic, message, intake, appends, started))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.sleep(0)  # a chunk takes some 15 ms: heartbeats and rounds come in between
+
+    async def _adjust(self, partition: int, adjustments: list[AdjustmentRecord]) -> None:
+        """Publish adjustments, before the facts are appended: found among the facts again, a late fact would be a copy and adjust nothing.
+
+        In the order in which they were found (the lock is fair, and is asked for with nothing awaited in between): the last of a score
+        is what it would be now.
+        """
+        async with self._adjusting:
+            sent = []
+            for adjustment in adjustments:
+                key = f"{adjustment.department}|{adjustment.period}|{adjustment.indicator}".encode()
+                sent.append(await self._send("adjustments", key, adjustment.to_json(), partition))
+            await asyncio.gather(*sent)
 
     async def _append(self, partition: int, value: bytes) -> "asyncio.Future[Any]":
         # A batch of its own: one record a chunk, straight to the partition of the chunk, and no linger.
@@ -224,7 +239,11 @@ class Pipeline:
             publisher = self._publishers[state.number] = Publisher(state)
         now = self.clock.now()
         state.city.advance(now)
-        state.city.settle()
+        settled = False
+        while not settled:
+            with self.metrics.stage("settle"):
+                settled = state.city.settle_some(SETTLE_SLICE)
+            await asyncio.sleep(0)
         with self.metrics.stage("score"):
             lists = publisher.scores()
         while True:

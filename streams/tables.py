@@ -65,7 +65,6 @@ class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
                 raise ValueError(f"changelog records {state.recovered_to} to {record.offset - 1} of {message.tp} are missing")
             state.apply(decode(record.value))
             state.recovered_to = record.offset + 1
-        state.city.settle()
 
     async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
         """Drop what is owned no more: read only what is owned, and read it whole when it comes back."""

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from scoring.indicators import INDICATORS
-from streams.cli import broker, explain, offline, rules, simulate, up
+from streams.cli import broker, explain, offline, quarantine, rules, simulate, up
 from streams.cli.offline import Json
 from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
 
@@ -34,6 +34,7 @@ app.command(rich_help_panel=LIVE)(up.up)
 app.command(rich_help_panel=LIVE)(broker.worker)
 app.command(rich_help_panel=SOURCES)(broker.publish)
 app.add_typer(broker.topics, name="topics", rich_help_panel=LIVE)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel=SOURCES)
 
 
 @app.command(rich_help_panel="Other")

@@ -75,10 +75,11 @@ class System:
         assert expect is None or done.returncode == expect, done.stderr.decode()
         return done
 
-    def start(self, name: str, command: str = "worker", **settings: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, command: str | list[str] = "worker", **settings: str) -> subprocess.Popen[bytes]:
         """Start a process; its log is `NAME.log`."""
-        log = (self.directory / f"{name}.log").open("ab")
-        process = subprocess.Popen([*ONESTOP, command], env={**self.environment, **settings}, stdout=log, stderr=log)
+        line = [*ONESTOP, command] if isinstance(command, str) else command
+        with (self.directory / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(line, env={**self.environment, **settings}, stdout=log, stderr=log)
         self.processes[name] = process
         return process
 
@@ -101,7 +102,7 @@ class System:
 
     def read(self, topic: str) -> list[Any]:
         """All records of a topic, to the end offsets of now."""
-        consumer = KafkaConsumer(bootstrap_servers=self.broker, enable_auto_commit=False, max_partition_fetch_bytes=8_000_000)
+        consumer = KafkaConsumer(bootstrap_servers=self.broker, enable_auto_commit=False, group_id=None, max_partition_fetch_bytes=8_000_000)
         try:
             name = self.prefix + topic
             places = [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())]

@@ -1,0 +1,36 @@
+"""A stock Faust agent that folds the same events one at a time into tables, for comparison: ordinary topics, agents and tables.
+
+Run by tests/benchmarks/worker.py: python -m tests.benchmarks.stock_faust worker -l info, settings in the environment.
+"""
+
+import os
+
+import faust
+import orjson
+
+from models.events import INPUT_TOPICS
+
+BROKER = os.environ.get("ONESTOP_BROKER", "127.0.0.1:9092")
+PREFIX = os.environ.get("ONESTOP_TOPIC_PREFIX", "")
+PARTITIONS = int(os.environ.get("ONESTOP_PARTITIONS", "12"))
+
+app = faust.App(
+    f"{PREFIX}stock", broker=f"kafka://{BROKER}", store="memory://", topic_partitions=PARTITIONS, topic_disable_leader=True,
+    web_enabled=False, consumer_auto_offset_reset="earliest", table_standby_replicas=0,
+)  # fmt: skip
+counts = app.Table("counts", default=int, partitions=PARTITIONS)
+
+
+async def fold(stream):
+    async for event in stream:
+        parsed = orjson.loads(event)
+        key = f"{parsed['department']}|{parsed['occurred_at'][:7]}|{parsed['type']}"
+        counts[key] += 1
+        yield
+
+
+for name in INPUT_TOPICS:
+    app.agent(app.topic(PREFIX + name, value_type=bytes, value_serializer="raw"), name=f"stock.{name}")(fold)
+
+if __name__ == "__main__":
+    app.main()
