@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterable, MutableMapping
 from typing import Literal
 
-from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest
+from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest, digest_of
 from scoring.context import Context
 from scoring.department import Counters, Department
 from scoring.folding import fold
@@ -26,13 +26,17 @@ class City:
         self._digests: dict[str, int] = {}
         self._ahead: list[tuple[int, str, Fact]] = []
 
-    def take(self, fact: Fact) -> Outcome:
+    def take(self, fact: Fact, packed: bytes | None = None) -> Outcome:
         """Take in a fact unless its id was taken in before.
 
         Of one id with two contents the first stands, also when it lies after now (`events.md`, Values). A fact dated ahead waits for
         its time.
+
+        Args:
+            fact: the fact.
+            packed: its bytes, where the caller has them already.
         """
-        content = digest(fact)
+        content = digest(fact) if packed is None else digest_of(packed)
         held = self._digests.get(fact[EVENT_ID])
         if held is not None:
             return "duplicate" if held == content else "conflict"

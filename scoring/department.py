@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import TypeVar
 
@@ -100,13 +100,16 @@ class Department:
             self._touched[entity] = entity.contributions(self)
 
     @property
-    def touched(self) -> Iterable[Entity]:
-        """The entities touched since the last settling."""
-        return self._touched.keys()
+    def is_settled(self) -> bool:
+        """Whether the counters are up to date."""
+        return not self._touched
 
-    def settle(self) -> list[Entity]:
-        """Bring the counters up to date; the entities that were touched."""
-        for entity, before in self._touched.items():
+    def settle(self, limit: int | None = None) -> list[Entity]:
+        """Bring the counters up to date with the touched entities, or with at most `limit` of them; those."""
+        settled: list[Entity] = []
+        while self._touched and (limit is None or len(settled) < limit):
+            entity, before = self._touched.popitem()
+            settled.append(entity)
             after = entity.contributions(self)
             if before != after:
                 self._add(before, -1)
@@ -116,9 +119,7 @@ class Department:
                         self.lasting_change(period)
                     else:
                         self.changed_periods.add(period)
-        touched = list(self._touched)
-        self._touched.clear()
-        return touched
+        return settled
 
     def lasting_change(self, period: int) -> None:
         """Note that the scores of a period and all after it may have changed."""

@@ -70,13 +70,27 @@ class LiveCity(City):
             self._apply(heapq.heappop(self._ahead)[2])
 
     def settle(self) -> None:
-        """Bring counters, conditions and alarms of what was touched up to date."""
-        for code in self._unsettled:
-            department = self.departments[code]
-            for entity in department.settle():
-                self._review(entity, department)
-        self.changed.update(self._unsettled)
-        self._unsettled.clear()
+        """Bring counters, conditions and alarms of everything touched up to date."""
+        while not self.settle_some(1 << 62):
+            pass
+
+    def settle_some(self, limit: int) -> bool:
+        """Settle about so many entities; whether nothing is left. A backlog is worked through in slices that block no one for long."""
+        while self._unsettled and limit > 0:
+            code = next(iter(self._unsettled))
+            limit -= max(1, self.settle_department(code, limit))
+        return not self._unsettled
+
+    def settle_department(self, code: str, limit: int | None = None) -> int:
+        """Settle one department, or at most `limit` entities of it; how many."""
+        department = self.department(code)
+        settled = department.settle(limit)
+        for entity in settled:
+            self._review(entity, department)
+        self.changed.add(code)
+        if department.is_settled:
+            self._unsettled.discard(code)
+        return len(settled)
 
     def _review(self, entity: Entity, department: Department) -> None:
         held = self.conditions.pop(entity, None)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgpack
 
-from models.facts import Fact
+from models.facts import Fact, pack
 
 FORMAT = 1
 SPLIT_BYTES = 512 * 1024
@@ -38,6 +38,13 @@ class ChunkRecord:
     rerouted: int = 0
     part: int = 0
     parts: int = 1
+    packed: list[bytes] = field(default_factory=list)  # the facts' bytes, where they were packed already
+
+    def add(self, fact: Fact, arrival: int, packed: bytes) -> None:
+        """Add a fact with its arrival (ms since the epoch) and its bytes."""
+        self.facts.append(fact)
+        self.arrivals.append(arrival)
+        self.packed.append(packed)
 
 
 @dataclass(slots=True)
@@ -65,7 +72,7 @@ class FrozenRecord:
 
 def encode_chunk(record: ChunkRecord) -> list[bytes]:
     """The changelog values of a chunk: one, or several parts of at most about 512 KiB, in order."""
-    packed = [msgpack.packb(fact) for fact in record.facts]
+    packed = record.packed or [pack(fact) for fact in record.facts]
     groups: list[list[int]] = [[]]
     size = 0
     for place, value in enumerate(packed):

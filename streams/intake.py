@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka.partitioner import murmur2
 
 from models.events import Envelope
-from models.facts import AT, to_fact
+from models.facts import AT, pack, to_fact
 from models.identifiers import EVERY_DEPARTMENT
 from models.wire import Rejection, misplaced, parse_chunk
 from streams.changelog import ChunkRecord
@@ -90,20 +90,19 @@ def _take_event(state: PartitionState, topic: str, record: Any, event: Envelope,
             return
     fact = to_fact(event)
     arrival = arrival_of(record) if record.headers else int(record.timestamp)
-    outcome = state.take(fact, arrival)
+    packed = pack(fact)
+    outcome = state.take(fact, arrival, packed)
     if outcome == "new":
         time = state.city.context.time
         late = time.period_of(fact[AT]) < time.period_of(arrival * MILLISECOND)
         intake.record.late += late
         intake.last_event_at = max(intake.last_event_at, fact[AT])
-        intake.record.facts.append(fact)
-        intake.record.arrivals.append(arrival)
+        intake.record.add(fact, arrival, packed)
     elif outcome == "duplicate":
         intake.record.duplicates += 1
         if record.headers and arrival != int(record.timestamp):
             # A copy that was sent on may have arrived before the one taken in: of copies the earliest arrival counts.
-            intake.record.facts.append(fact)
-            intake.record.arrivals.append(arrival)
+            intake.record.add(fact, arrival, packed)
     else:
         detail = f"{event.event_id} was taken in before with another content; the first one stands"
         intake.quarantined.append((record, Rejection("conflicting_event_id", detail, event.source)))

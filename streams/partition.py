@@ -43,14 +43,14 @@ class PartitionState:
         self.targets: dict[str, int] | None = None
         self.caught_up = False
 
-    def take(self, fact: Fact, arrival: int) -> Outcome:
+    def take(self, fact: Fact, arrival: int, packed: bytes | None = None) -> Outcome:
         """Take in a fact of a live chunk; arrival in ms since the epoch."""
         arrived = arrival * MILLISECOND
         code = fact[DEPARTMENT]
         closed = [period for department, period in self.closed if department == code] if self.closed else []
         if closed and fact[CODE] not in PERIOD_CODES:
             return self._take_late(fact, arrived, closed)
-        outcome = self.city.take(fact)
+        outcome = self.city.take(fact, packed)
         if outcome == "new":
             self._note_arrival(fact, arrived)
         return outcome

@@ -54,7 +54,7 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:  # noqa: PLR0911  # one a way to end
     """Run a command with its arguments; the exit code."""
     try:
         code = app(arguments, standalone_mode=False)

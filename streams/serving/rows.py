@@ -26,6 +26,7 @@ class Row:
     field: str
     value: bytes | None
     index: str = ""
+    again: bool = False  # appended by a projector to put an older record in its place
 
 
 def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None) -> Row:

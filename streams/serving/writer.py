@@ -14,7 +14,7 @@ from streams.serving.rows import Row
 # KEYS: offsets, periods, alerts, firing, and the base of `open:PERIOD`.
 # ARGV: whether records that were older have been appended again; the number of partitions;
 #       for each partition its field, the offset expected there ('' for none) and the next one;
-#       for each row its key, field, value ('' deletes) and index.
+#       for each row its key, field, value ('' deletes), index, and whether it is one that a projector has appended again.
 APPLY = """
 local offsets, periods, alerts, firing, open = unpack(KEYS)
 local partitions = tonumber(ARGV[2])
@@ -44,15 +44,21 @@ end
 local function index_score(name, index, written)
   local period, mark = string.match(index, '^(.*)|(.*)$')
   if written then redis.call('SADD', periods, period) end
-  if mark == '+' then redis.call('SADD', open .. period, name) else redis.call('SREM', open .. period, name) end
+  if mark == '+' then
+    redis.call('SADD', open .. period, name)
+  elseif mark == '-' or not written then
+    redis.call('SREM', open .. period, name)
+  end
 end
 
 local stale = {}
-for i = first, #ARGV, 4 do
-  local key, name, value, index = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+for i = first, #ARGV, 5 do
+  local key, name, value, index, again = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local held = redis.call('HGET', key, name)
-  if value ~= '' and held and string.sub(held, 1, 42) > string.sub(value, 1, 42) then
-    stale[#stale + 1] = {(i - first) / 4, held}
+  local older = held and string.sub(held, 1, 42) > string.sub(value, 1, 42)
+  -- Between the older record and the one appended again, a worker may have deleted the key and begun anew: what is held then stays.
+  if value ~= '' and held and (older or (again == '1' and held ~= value)) then
+    stale[#stale + 1] = {(i - first) / 5, held}
   else
     if value == '' then redis.call('HDEL', key, name) else redis.call('HSET', key, name, value) end
     if key == alerts then index_alert(name, index) elseif index ~= '' then index_score(name, index, value ~= '') end
@@ -122,7 +128,7 @@ class Writer:
             before = expected.get(place)
             arguments += [place_field(place), "" if before is None else str(before), str(following)]
         for row in batch:
-            arguments += [row.key, row.field, row.value or b"", row.index]
+            arguments += [row.key, row.field, row.value or b"", row.index, "1" if row.again else "0"]
         keys = [layout.offsets, layout.periods, layout.alerts, layout.firing, layout.still_open("")]
         answer = await self._apply(keys=keys, args=arguments)
         if answer == b"wiped":

@@ -50,9 +50,7 @@ class Case:
 class Cases:
     """The cases of one department. `recent` holds the serials of its latest cases."""
 
-    def __init__(
-        self, department: Department, setting: Setting, catalogue: Catalogue, licences: Licences, visits: Visits
-    ) -> None:
+    def __init__(self, department: Department, setting: Setting, catalogue: Catalogue, licences: Licences, visits: Visits) -> None:
         self._department, self._rng, self._code = department, department.rng, department.code
         self._catalogue, self._licences, self._visits = catalogue, licences, visits
         self._days, self._text = setting.days, setting.text

@@ -1,0 +1,217 @@
+"""`onestop doctor`: checks what the system stands on; each fault with what to do."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+import typer
+from kafka import TopicPartition
+from rich.markup import escape
+
+from models.events import INPUT_TOPICS
+from models.settings import Settings
+from streams import topics
+from streams.changelog import ChunkRecord, decode
+from streams.cli.offline import Json
+from streams.cli.quarantine import entries
+from streams.cli.reading import consumer_for, read_topic
+from streams.cli.support import Exit, output, print_json, say, the_calendar, the_ruleset, the_settings, the_zone
+from streams.intervals import Intervals
+from streams.serving.connection import redis_address
+from streams.serving.read_model import open_read_model
+from streams.topics import APP, CHANGELOG
+
+FRESH_SECONDS = 60
+CLOCK_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: right or not, in a sentence that says what to do."""
+
+    check: str
+    right: bool
+    text: str
+
+
+Check = Callable[[Settings], Iterator[Finding]]
+
+
+def doctor(
+    settings_only: Annotated[bool, typer.Option("--settings", help="Print the settings in force, secrets masked.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also read the changelog: do its intervals tile the inputs?")] = False,
+    json: Json = False,
+) -> Exit:
+    """Check broker, topics, Redis, calendar, clock, lag and read model; exit 1 when anything is not right.
+
+    Example: onestop doctor --deep
+    """
+    settings = the_settings()
+    if settings_only:
+        _print_settings(settings)
+        return Exit.RIGHT
+    checks: list[Check] = [_rules, _calendar, _broker, _redis, _read_model, _quarantine]
+    findings = [finding for check in (*checks, *([_intervals] if deep else [])) for finding in check(settings)]
+    for finding in findings:
+        if json:
+            print_json({"check": finding.check, "right": finding.right, "text": finding.text})
+        else:
+            mark = "[green]✓[/green]" if finding.right else "[red]✗[/red]"
+            output().print(f"{mark} {finding.check:<12} {escape(finding.text)}", highlight=False, soft_wrap=True)
+    return Exit.RIGHT if all(finding.right for finding in findings) else Exit.NOT_RIGHT
+
+
+def _print_settings(settings: Settings) -> None:
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        shown = _masked(str(value)) if name == "redis_url" else value
+        source = "" if name in settings.model_fields_set else say("（默认）", " (default)")
+        output().print(f"ONESTOP_{name.upper()}={shown}{source}  # {field.description}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _masked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"))
+
+
+def _rules(settings: Settings) -> Iterator[Finding]:
+    held = the_ruleset(None)
+    yield Finding("ruleset", right=True, text=held.identity(settings.timezone, the_calendar().digest))
+
+
+def _calendar(settings: Settings) -> Iterator[Finding]:
+    year = datetime.now(tz=the_zone()).year
+    calendar = the_calendar()
+    for wanted in (year, year + 1):
+        # The State Council publishes the next year's holidays in November: until then nothing is wrong.
+        overdue = wanted == year or datetime.now(tz=the_zone()).month == 12
+        if calendar.covers(wanted):
+            yield Finding("calendar", right=True, text=say(f"{wanted} 年节假日已知", f"the holidays of {wanted} are known"))
+        else:
+            text = say(
+                f"{wanted} 年节假日未知：升级 chinesecalendar，或用 ONESTOP_CALENDAR_FILE 提供；在此之前期限为暂定",
+                f"the holidays of {wanted} are not known: upgrade chinesecalendar or give ONESTOP_CALENDAR_FILE; deadlines are provisional",
+            )
+            yield Finding("calendar", right=not overdue, text=text)
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    try:
+        with topics.admin(settings) as client:
+            yield Finding("broker", right=True, text=settings.broker)
+            faults = topics.check(settings, client)
+            for fault in faults:
+                yield Finding("topics", right=False, text=str(fault))
+            if not faults:
+                yield Finding(
+                    "topics", right=True, text=say("分区、保留期、时间戳均正确", "partitions, retention and timestamps are right")
+                )
+                yield from _lag(settings, client)
+    except topics.UNREACHABLE as error:
+        text = say(
+            f"无法连接 {settings.broker}（{error!r:.80}）：启动它或改 ONESTOP_BROKER",
+            f"{settings.broker} cannot be reached ({error!r:.80}): start it, or set ONESTOP_BROKER",
+        )
+        yield Finding("broker", right=False, text=text)
+
+
+def _unreachable(address: str, error: BaseException, setting: str) -> str:
+    return say(
+        f"无法连接 {address}（{error!r:.80}）：启动它或改 {setting}",
+        f"{address} cannot be reached ({error!r:.80}): start it, or set {setting}",
+    )
+
+
+def _lag(settings: Settings, client: Any) -> Iterator[Finding]:
+    group = settings.topic(APP)
+    committed = {place: offset.offset for place, offset in client.list_group_offsets({group: None}).get(group, {}).items()}
+    consumer = consumer_for(settings)
+    try:
+        places = [TopicPartition(settings.topic(topic), number) for topic in INPUT_TOPICS for number in range(settings.partitions)]
+        ends, starts = consumer.end_offsets(places), consumer.beginning_offsets(places)
+    finally:
+        consumer.close()
+    lag = sum(ends[place] - max(starts[place], committed.get(place, 0)) for place in places)
+    yield Finding("lag", right=True, text=say(f"未提交 {lag} 条", f"{lag} records are not committed yet"))
+    for place in places:
+        if starts[place] > committed.get(place, 0):
+            # Input topics never expire: what was deleted before it was consumed is lost to the scores.
+            text = f"{place.topic}-{place.partition} begins at {starts[place]}, after what is committed ({committed.get(place, 0)})"
+            yield Finding("log", right=False, text=f"{text}: records were deleted unread; restore them and publish them again")
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    try:
+        model = open_read_model(settings)
+        model.ping()
+        seconds = redis.Redis.from_url(settings.redis_url, socket_timeout=5).time()[0]
+    except (redis.RedisError, OSError) as error:
+        text = say(
+            f"无法连接 {redis_address(settings)}（{error!r:.80}）：启动它或改 ONESTOP_REDIS_URL",
+            f"{redis_address(settings)} cannot be reached ({error!r:.80}): start it, or set ONESTOP_REDIS_URL",
+        )
+        yield Finding("redis", right=False, text=text)
+        return
+    yield Finding("redis", right=True, text=redis_address(settings))
+    apart = abs(time.time() - seconds)
+    text = say(f"与 Redis 相差 {apart:.0f} 秒", f"{apart:.0f} s apart from that of Redis")
+    yield Finding(
+        "clock", right=apart <= CLOCK_SECONDS, text=text if apart <= CLOCK_SECONDS else text + say("：请校时", ": synchronise the clocks")
+    )
+
+
+def _read_model(settings: Settings) -> Iterator[Finding]:
+    try:
+        freshness = open_read_model(settings).freshness()
+    except (redis.RedisError, OSError):
+        return
+    if freshness.age is None:
+        text = say(
+            f"分区 {list(freshness.missing)} 从未报告：启动 onestop worker 与 onestop projector",
+            f"partitions {list(freshness.missing)} were never heard of: start `onestop worker` and `onestop projector`",
+        )
+        yield Finding("read model", right=False, text=text)
+    else:
+        fresh = freshness.age <= FRESH_SECONDS
+        text = say(f"最旧心跳 {freshness.age:.0f} 秒前", f"the oldest heartbeat is {freshness.age:.0f} s old")
+        advice = say("：检查 worker 与 projector 的日志", ": look at the logs of the workers and the projector")
+        yield Finding("read model", right=fresh, text=text if fresh else text + advice)
+    if freshness.catching_up:
+        text = say(f"分区 {list(freshness.catching_up)} 正在追赶", f"partitions {list(freshness.catching_up)} are catching up")
+        yield Finding("read model", right=True, text=text)
+
+
+def _quarantine(settings: Settings) -> Iterator[Finding]:
+    try:
+        count = len(list(entries()))
+    except Exception:  # noqa: BLE001  # the broker's own check has said it
+        return
+    text = say(f"隔离区 {count} 条", f"{count} records in quarantine")
+    yield Finding("quarantine", right=True, text=text + (say("：onestop quarantine list", ": `onestop quarantine list`") if count else ""))
+
+
+def _intervals(settings: Settings) -> Iterator[Finding]:
+    """Whether the changelog's intervals tile each input partition from its start to the committed offset."""
+    held: dict[tuple[str, int], Intervals] = {}
+    for record in read_topic(settings, CHANGELOG):
+        decoded = decode(record.value)
+        if isinstance(decoded, ChunkRecord):
+            held.setdefault((decoded.topic, decoded.partition), Intervals()).add(decoded.begin, decoded.end)
+    group = settings.topic(APP)
+    holes = []
+    with topics.admin(settings) as client:
+        for place, offset in client.list_group_offsets({group: None}).get(group, {}).items():
+            name = place.topic.removeprefix(settings.topic_prefix)
+            for begin, end in held.get((name, place.partition), Intervals()).holes(0, max(0, offset.offset)):
+                holes.append(f"{name}-{place.partition} [{begin}, {end})")
+    text = say("区间完整覆盖已提交的偏移", "the intervals tile what is committed")
+    lost = say(
+        f"缺失 {holes[:5]}：请报告，并用输入主题重建", f"missing {holes[:5]}: report it, and rebuild the state from the input topics"
+    )
+    yield Finding("intervals", right=not holes, text=lost if holes else text)

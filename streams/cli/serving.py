@@ -1,0 +1,105 @@
+"""Commands around the read model: `projector`, `web`, `scores`."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from redis import RedisError
+
+from models.settings import Settings, SettingsError
+from streams.cli.broker import set_up_logging
+from streams.cli.offline import DepartmentOption, Json, PeriodOption
+from streams.cli.support import Exit, fail, output, print_json, say, the_settings
+from streams.cli.tables import print_scores
+from streams.serving.connection import redis_address
+from streams.serving.read_model import ReadModel, open_read_model
+
+T = TypeVar("T")
+
+
+def read_model(read: Callable[[ReadModel], T]) -> T:
+    """What the read model answers, or the end of the command with a sentence."""
+    settings = the_settings()
+    try:
+        model = open_read_model(settings)
+    except SettingsError as error:
+        fail(str(error))
+    try:
+        return read(model)
+    except RedisError as error:
+        fail(redis_unreachable(settings, error), Exit.UNREACHABLE)
+    finally:
+        model.close()
+
+
+def redis_unreachable(settings: Settings, error: BaseException) -> str:
+    """The sentence for a Redis that does not answer a command."""
+    address, fault = redis_address(settings), f"{type(error).__name__}: {error!s:.100}"
+    return say(
+        f"无法读取 Redis {address}（{fault}）；请启动它，或用 ONESTOP_REDIS_URL 指明地址",
+        f"Redis at {address} cannot be read ({fault}); start it, or name another with ONESTOP_REDIS_URL",
+    )
+
+
+def scores(period: PeriodOption = None, department: DepartmentOption = None, json: Json = False) -> Exit:
+    """Print the live scores of a period: the current one, or the newest that has any.
+
+    Example: onestop scores --period 2020-09
+    """
+
+    def read(model: ReadModel) -> Exit:
+        label = period or model.default_period()
+        records = [] if label is None else model.scores(label, department)
+        if json:
+            for record in records:
+                print_json(record.model_dump(exclude_none=True))
+            return Exit.RIGHT
+        print_scores(records, model.departments())
+        if not records and (labels := model.period_labels()):
+            listed = ", ".join(labels)
+            output().print(say(f"有得分的考核期：{listed}", f"Periods with scores: {listed}"), highlight=False)
+        return Exit.RIGHT
+
+    return read_model(read)
+
+
+def projector() -> Exit:
+    """Run a projector: it brings scores, status and alerts from Kafka into Redis, until it is told to stop.
+
+    Example: ONESTOP_REDIS_URL=redis://10.0.0.5:6379/0 onestop projector
+    """
+    from streams.projector import run  # noqa: PLC0415  # aiokafka takes its time to import
+
+    return _serve(run)
+
+
+def web() -> Exit:
+    """Serve scoreboard, API and metrics, until it is told to stop.
+
+    Example: ONESTOP_WEB_ADDRESS=127.0.0.1:8080 onestop web
+    """
+    from streams.serving.web import run  # noqa: PLC0415  # FastAPI takes its time to import
+
+    return _serve(run)
+
+
+def _serve(run: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> Exit:
+    settings = the_settings()
+    set_up_logging(settings)
+    # It says by itself, once, what cannot be reached; aiokafka would say so at every try.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await run(settings, stop)
+
+    try:
+        asyncio.run(serve())
+    except SettingsError as error:
+        fail(str(error))
+    return Exit.RIGHT

@@ -1,0 +1,219 @@
+"""The HTTP API under /api/v1: what the read model holds, as JSON that is never translated."""
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from models.identifiers import PeriodLabel
+from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, ScoreRecord, TableStatus, TotalRecord
+from scoring.indicators import BY_ID
+from streams.serving.problems import Problem, problem
+from streams.serving.read_model import ALERT_KINDS, AlertPage, AlertState, Period, ReadModel
+
+MAX_LIMIT = 1_000
+CASE_KINDS: dict[str, AlertKind] = {"due_soon": "case_due_soon", "overdue": "case_overdue"}
+CaseState = Literal["due_soon", "overdue"]
+IndicatorId = Annotated[str, Field(pattern=f"^({'|'.join(BY_ID)}|total)$")]
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
+    for code, text in {422: "a wrong parameter", 503: "the read model cannot be read"}.items()
+}
+
+
+class Periods(BaseModel):
+    """The periods with scores, the newest first."""
+
+    items: list[Period]
+
+
+class Scores(BaseModel):
+    """Score records, by department and number; the total of a department last, with its rank among all departments."""
+
+    period: str | None = Field(description="the period of the records: the one asked for, else the current one or the newest")
+    items: list[ScoreRecord | TotalRecord]
+
+
+class StatusAnswer(BaseModel):
+    """The departments' status, and how old the read model is."""
+
+    as_of: str
+    last_update: str | None = Field(description="the oldest heartbeat of a partition; null while one has never been heard of")
+    items: list[DepartmentStatus]
+    partitions: list[Heartbeat]
+    missing_partitions: list[int]
+
+
+class Interfaces(BaseModel):
+    """Interfaces with their states."""
+
+    items: list[InterfaceStatus]
+
+
+class Tables(BaseModel):
+    """Tables with their last and next due updates."""
+
+    items: list[TableStatus]
+
+
+class Alerts(BaseModel):
+    """Alerts, those due first at the front."""
+
+    total: int = Field(description="how many there are in all, on every page")
+    items: list[AlertRecord]
+    next_cursor: str | None = Field(None, description="`cursor` of the next page; null on the last")
+
+
+class Case(BaseModel):
+    """An open case that is due soon or overdue."""
+
+    department: str
+    department_name: str
+    serial: str
+    item: str | None
+    acceptance_no: str | None
+    state: CaseState
+    due_at: str | None
+    since: str
+    alert: str = Field(description="the id of its alert")
+
+
+class Cases(BaseModel):
+    """Open cases, those due first at the front."""
+
+    total: int = Field(description="how many there are in all, on every page")
+    items: list[Case]
+    next_cursor: str | None = Field(None, description="`cursor` of the next page; null on the last")
+
+
+def get_model(request: Request) -> ReadModel:
+    """The application's read model."""
+    return request.app.state.model  # type: ignore[no-any-return]
+
+
+Model = Annotated[ReadModel, Depends(get_model)]
+PeriodQuery = Annotated[PeriodLabel | None, Query(description="YYYY-MM; by default the current one, or the newest with scores")]
+DepartmentQuery = Annotated[str | None, Query(description="a department's code", max_length=64)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="at most so many")]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=2_000)]
+router = APIRouter(prefix="/api/v1", responses=ERRORS, tags=["v1"])
+
+
+@router.get("/periods", summary="Periods with scores and their states")
+def periods(model: Model) -> Periods:
+    """Open: the month is not over. Closing: late facts are still taken in. Closed: the scores are frozen."""
+    return Periods(items=model.periods())
+
+
+@router.get("/scores", summary="Score records of a period")
+def scores(
+    model: Model,
+    period: PeriodQuery = None,
+    department: DepartmentQuery = None,
+    indicator: Annotated[IndicatorId | None, Query(description="an indicator's id, or total")] = None,
+) -> Scores:
+    """Empty where there are none. Ranks are over all departments whatever is asked for."""
+    label = period or model.default_period()
+    return Scores(period=label, items=[] if label is None else model.scores(label, department, indicator))
+
+
+@router.get("/status", summary="Open, overdue and due-soon counts of every department")
+def status(model: Model, department: DepartmentQuery = None) -> StatusAnswer:
+    """With the heartbeats of the partitions, which say how old all of it is."""
+    held = model.status()
+    fresh = model.freshness(held)
+    return StatusAnswer(
+        as_of=model.text(fresh.now),
+        last_update=None if fresh.last_update is None else model.text(fresh.last_update),
+        items=[record for code, record in held.departments.items() if department in (None, code)],
+        partitions=sorted(held.heartbeats, key=lambda beat: beat.partition),
+        missing_partitions=list(fresh.missing),
+    )
+
+
+@router.get("/interfaces", summary="Interfaces and their states")
+def interfaces(
+    model: Model,
+    department: DepartmentQuery = None,
+    up: Annotated[bool | None, Query(description="only those that are up, or down")] = None,
+) -> Interfaces:
+    """By department and id."""
+    found = model.status().interfaces
+    return Interfaces(items=[record for record in found if department in (None, record.department) and up in (None, record.up)])
+
+
+@router.get("/tables", summary="Tables and their updates")
+def tables(
+    model: Model,
+    department: DepartmentQuery = None,
+    overdue: Annotated[bool | None, Query(description="only those that are overdue, or not")] = None,
+) -> Tables:
+    """By department and id."""
+    found = model.status().tables
+    return Tables(items=[record for record in found if department in (None, record.department) and overdue in (None, record.overdue)])
+
+
+@router.get("/alerts", summary="Alerts")
+def alerts(
+    model: Model,
+    state: Annotated[AlertState | Literal["all"], Query(description="firing, resolved or all")] = "firing",
+    kind: Annotated[list[AlertKind] | None, Query(description="only these kinds; may be repeated")] = None,
+    department: DepartmentQuery = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Alerts:
+    """In the order of due time (of beginning, where nothing is due) and id."""
+    page = model.alerts(None if state == "all" else state, kind or ALERT_KINDS, department, limit=limit, after=decode_cursor(cursor))
+    return Alerts(total=page.total, items=page.items, next_cursor=encode_cursor(page))
+
+
+@router.get("/cases", summary="Open cases that are due soon or overdue")
+def cases(
+    model: Model,
+    state: Annotated[CaseState, Query(description="due within 24 hours, or overdue")] = "overdue",
+    department: DepartmentQuery = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Cases:
+    """Those that are announced as alerts, in the order of due time."""
+    page = model.alerts("firing", [CASE_KINDS[state]], department, limit=limit, after=decode_cursor(cursor))
+    return Cases(total=page.total, items=cases_of(page, state, model.departments()), next_cursor=encode_cursor(page))
+
+
+def cases_of(page: AlertPage, state: CaseState, names: dict[str, str]) -> list[Case]:
+    """The cases that alerts are about."""
+    return [
+        Case(
+            department=alert.department,
+            department_name=names.get(alert.department, alert.department),
+            serial=str(alert.details.get("serial", alert.thing)),
+            item=alert.details.get("item"),
+            acceptance_no=alert.details.get("acceptance_no"),
+            state=state,
+            due_at=alert.due_at,
+            since=alert.since,
+            alert=alert.id,
+        )
+        for alert in page.items
+    ]
+
+
+def encode_cursor(page: AlertPage) -> str | None:
+    """The cursor of a page as it goes over the wire: opaque, so that nobody builds on its content."""
+    return None if page.cursor is None else base64.urlsafe_b64encode(page.cursor.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None) -> str | None:
+    """Back again.
+
+    Raises:
+        HTTPException: it is none (422).
+    """
+    if cursor is None:
+        return None
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise problem(422, "cursor: give the next_cursor of the page before, or none for the first page") from None

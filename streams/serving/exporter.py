@@ -1,0 +1,201 @@
+"""The scoreboard exporter: whatever is labelled `department`, collected from the read model at each scrape."""
+
+import threading
+import time
+from collections.abc import Iterable
+from fractions import Fraction
+from functools import lru_cache
+from importlib.metadata import version as installed_version
+
+import redis
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from models.instants import SECOND, parse_instant
+from models.records import DepartmentStatus, ScoreRecord, TotalRecord
+from scoring.indicators import BY_ID, INDICATORS
+from streams.serving.metrics import BY_NAME, METRICS, PREFIX, Metric
+from streams.serving.read_model import ReadModel, Snapshot
+
+OUTCOMES = ("on_time", "overdue")
+# Doubts about a score are no rules that force it.
+DOUBTS = frozenset({"calendar_provisional", "period_open", "inspections_outstanding", "capped"})
+# With more departments than this, interfaces and tables are exported only while something is wrong with them.
+MANY_DEPARTMENTS = 500
+
+
+class Scrape:
+    """Fresh families, filled for one scrape."""
+
+    def __init__(self) -> None:
+        self._families = {metric.name: _family(metric) for metric in METRICS}
+
+    def put(self, name: str, value: float, *labels: str) -> None:
+        """Add a sample, its labels in the order of the declaration."""
+        metric, family = BY_NAME[name], self._families[name]
+        if metric.kind == "info":
+            family.add_sample(PREFIX + name, dict(zip(metric.labels, labels, strict=True)), value)
+        else:
+            family.add_metric(labels, value)  # type: ignore[attr-defined]  # only the base has none
+
+    def families(self) -> Iterable[Family]:
+        """Those with samples, in the order of the declaration."""
+        return [family for family in self._families.values() if family.samples]
+
+
+def _family(metric: Metric) -> Family:
+    name = PREFIX + metric.name
+    if metric.kind == "info":
+        return InfoMetricFamily(name.removesuffix("_info"), metric.help)
+    if metric.kind == "counter":
+        return CounterMetricFamily(name.removesuffix("_total"), metric.help, labels=metric.labels)
+    return GaugeMetricFamily(name, metric.help, labels=metric.labels)
+
+
+class ScoreboardCollector(Collector):
+    """Reads the read model at each scrape; with Redis down it serves the last values and their true time."""
+
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
+        self._last: Snapshot | None = None
+        self._errors = 0
+        self._lock = threading.Lock()
+        self._version = installed_version("onestop")
+
+    def describe(self) -> Iterable[Family]:
+        """The names, without reading anything."""
+        return map(_family, METRICS)
+
+    def collect(self) -> Iterable[Family]:
+        """All families."""
+        scrape = Scrape()
+        started = time.perf_counter()
+        snapshot = self._snapshot()
+        scrape.put("scoreboard_collect_seconds", time.perf_counter() - started)
+        scrape.put("redis_errors_total", self._errors)
+        scrape.put("build_info", 1, self._version)
+        for indicator in INDICATORS:
+            scrape.put("indicator_max_points", indicator.max_points, indicator.id)
+        last_update = None if snapshot is None else snapshot.freshness.last_update
+        scrape.put("scoreboard_last_update_timestamp_seconds", 0 if last_update is None else last_update / SECOND)
+        if snapshot is not None:
+            _put_periods(scrape, snapshot)
+            _put_scores(scrape, snapshot)
+            _put_departments(scrape, snapshot)
+            _put_things(scrape, snapshot)
+        return scrape.families()
+
+    def _snapshot(self) -> Snapshot | None:
+        try:
+            snapshot = self._model.snapshot()
+        except (redis.RedisError, OSError):
+            with self._lock:
+                self._errors += 1
+            return self._last
+        self._last = snapshot
+        return snapshot
+
+
+def create_registry(model: ReadModel) -> CollectorRegistry:
+    """A registry with the scoreboard and nothing else."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(ScoreboardCollector(model))
+    return registry
+
+
+def _seconds(instant: str) -> float:
+    return parse_instant(instant) / SECOND
+
+
+def _put_periods(scrape: Scrape, snapshot: Snapshot) -> None:
+    for period in snapshot.periods:
+        scrape.put("period_info", 1, period["period"], period["state"])
+        scrape.put("period_start_timestamp_seconds", _seconds(period["starts_at"]), period["period"])
+
+
+def _put_scores(scrape: Scrape, snapshot: Snapshot) -> None:
+    newest: dict[str, float] = {code: _seconds(held.as_of) for code, held in snapshot.status.departments.items()}
+    for record in snapshot.scores:
+        if isinstance(record, TotalRecord):
+            labels = (record.department, record.period)
+            scrape.put("department_points", record.points, *labels)
+            scrape.put("department_base_points", record.base_points, *labels)
+            scrape.put("department_rank", record.rank or 0, *labels)
+            newest[record.department] = max(newest.get(record.department, 0), _seconds(record.as_of))
+        else:
+            _put_indicator(scrape, record)
+    for department, at in newest.items():
+        scrape.put("department_last_update_timestamp_seconds", at, department)
+
+
+def _put_indicator(scrape: Scrape, record: ScoreRecord) -> None:
+    labels = (record.department, record.indicator, record.period)
+    if record.status == "no_data":
+        return  # a 0 would read as a bad score
+    numerator, denominator, ratio = _sums(record.numerator, record.denominator)
+    scrape.put("indicator_input", numerator, *labels, "numerator")
+    scrape.put("indicator_input", denominator, *labels, "denominator")
+    if ratio is not None:
+        scrape.put("indicator_ratio", ratio, *labels)
+    indicator = BY_ID.get(record.indicator)
+    deduction = indicator is not None and indicator.deduction
+    scrape.put("deduction_points" if deduction else "indicator_points", record.points, *labels)
+    for reason in _overrides(record):
+        scrape.put("indicator_override", 1, *labels, reason)
+
+
+@lru_cache(maxsize=65_536)
+def _sums(numerator: str, denominator: str) -> tuple[float, float, float | None]:
+    # Exact sums are read slowly (a third of a scrape), and few of them change between two scrapes.
+    up, down = Fraction(numerator), Fraction(denominator)
+    return float(up), float(down), float(up / down) if down else None
+
+
+def _overrides(record: ScoreRecord) -> list[str]:
+    """The kinds of reasons, without the identifiers of complaints and defects: these are no labels."""
+    if record.status == "vacuous":
+        return ["vacuous"]
+    if record.status != "zeroed":
+        return []
+    return sorted({reason.partition(":")[0] for reason in record.reasons} - DOUBTS)
+
+
+def _put_departments(scrape: Scrape, snapshot: Snapshot) -> None:
+    for code, held in snapshot.status.departments.items():
+        scrape.put("department_info", 1, code, held.name)
+        scrape.put("cases_open", held.cases_open, code)
+        scrape.put("cases_overdue", held.cases_overdue, code)
+        scrape.put("cases_due_soon", held.cases_due_soon.within_24h, code, "24h")
+        scrape.put("cases_due_soon", held.cases_due_soon.within_72h, code, "72h")
+        scrape.put("requests_open", held.requests_open, code)
+        scrape.put("requests_overdue", held.requests_overdue, code)
+        if held.oldest_overdue_due_at is not None:
+            scrape.put("cases_oldest_overdue_deadline_timestamp_seconds", _seconds(held.oldest_overdue_due_at), code)
+        for period in snapshot.periods:
+            _put_cases(scrape, held, period["period"])
+
+
+def _put_cases(scrape: Scrape, held: DepartmentStatus, period: str) -> None:
+    scrape.put("cases_received", held.cases_received.get(period, 0), held.department, period)
+    closed = held.cases_closed.get(period, {})
+    for outcome in OUTCOMES:
+        scrape.put("cases_closed", closed.get(outcome, 0), held.department, period, outcome)
+
+
+def _put_things(scrape: Scrape, snapshot: Snapshot) -> None:
+    many = len(snapshot.status.departments) > MANY_DEPARTMENTS
+    for interface in snapshot.status.interfaces:
+        if interface.up and many:
+            continue
+        labels = (interface.department, interface.interface)
+        scrape.put("interface_up", interface.up, *labels)
+        scrape.put("interface_failures", interface.failures_in_period, *labels)
+        scrape.put("interface_last_change_timestamp_seconds", _seconds(interface.since), *labels)
+    for table in snapshot.status.tables:
+        if not table.overdue and many:
+            continue
+        if table.last_update_at is not None:
+            scrape.put("table_last_update_timestamp_seconds", _seconds(table.last_update_at), table.department, table.table)
+        scrape.put("table_next_due_timestamp_seconds", _seconds(table.next_due_at), table.department, table.table)

@@ -1,0 +1,107 @@
+"""Errors as RFC 9457 problem documents; a browser that asks for a page gets the same as a page."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from redis import RedisError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from models.settings import Settings
+from streams.serving.connection import redis_address
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = "5"
+Page = Callable[[Request, int, str], Response]
+
+
+class FieldFault(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = "about:blank"
+    title: str = Field(description="the phrase of the status code")
+    status: int
+    detail: str = Field(description="what is wrong, and what to do")
+    instance: str = Field(description="the path that was asked for")
+    errors: list[FieldFault] | None = Field(None, description="with 422: the fields at fault")
+
+
+def problem(status: int, detail: str) -> HTTPException:
+    """An error to raise."""
+    return HTTPException(status, detail)
+
+
+def problem_response(request: Request, status: int, detail: str, errors: Sequence[FieldFault] | None = None) -> Response:
+    """A problem document."""
+    document = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        errors=list(errors) if errors else None,
+    )
+    headers = {"Retry-After": RETRY_SECONDS} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return Response(orjson.dumps(document.model_dump(exclude_none=True)), status, headers, MEDIA_TYPE)
+
+
+def redis_sentence(settings: Settings, error: BaseException) -> str:
+    """What to say when the read model cannot be read."""
+    return (
+        f"Redis at {redis_address(settings)} cannot be read ({type(error).__name__}: {str(error)[:120]}); "
+        "start it, or name another with ONESTOP_REDIS_URL"
+    )
+
+
+def install(app: FastAPI, settings: Settings, page: Page) -> None:
+    """Answer every error of an application with a problem document; `page` shows one to people."""
+
+    def answer(request: Request, status: int, detail: str, errors: Sequence[FieldFault] = ()) -> Response:
+        if _wants_page(request):
+            response = page(request, status, detail)
+            if status == HTTPStatus.SERVICE_UNAVAILABLE:
+                response.headers["Retry-After"] = RETRY_SECONDS
+            return response
+        return problem_response(request, status, detail, errors)
+
+    async def on_http(request: Request, error: Any) -> Response:
+        unknown = error.detail == HTTPStatus(error.status_code).phrase
+        detail = f"{request.method} {request.url.path} is not served here; /api/docs lists what is" if unknown else error.detail
+        response = answer(request, error.status_code, detail)
+        response.headers.update(error.headers or {})
+        return response
+
+    async def on_wrong_request(request: Request, error: Any) -> Response:
+        faults = [
+            FieldFault(field=".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0]), detail=fault["msg"])
+            for fault in error.errors()
+        ]
+        detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults)
+        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults)
+
+    async def on_redis(request: Request, error: Any) -> Response:
+        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, redis_sentence(settings, error))
+
+    async def on_fault(request: Request, error: Any) -> Response:
+        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of the program; its log has the place")
+
+    handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
+        HTTPException: on_http, RequestValidationError: on_wrong_request, RedisError: on_redis, Exception: on_fault,
+    }  # fmt: skip
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def _wants_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(("/api/v1", "/metrics"))

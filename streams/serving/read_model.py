@@ -1,0 +1,302 @@
+"""Reading the read model. Ranks are worked out from the exact points here, where all departments are seen."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
+from typing import Any, Literal, TypeVar, get_args
+
+import redis
+from pydantic import ValidationError
+from typing_extensions import TypedDict
+
+from models.instants import format_instant, parse_instant
+from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, TableStatus, TotalRecord
+from models.settings import Settings
+from scoring.local_time import LocalTime, local_time, parse_period, period_label
+from scoring.scores import AnyRecord, with_ranks
+from streams.clock import Clock, SystemClock
+from streams.serving.connection import connect
+from streams.serving.layout import Layout, firing_order, layout_of, record_of
+from streams.serving.rows import StatusRecord, due_of, parse_score, parse_status
+
+log = logging.getLogger(__name__)
+PeriodState = Literal["open", "closing", "closed"]
+AlertState = Literal["firing", "resolved"]
+ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
+PERIOD_STATES: tuple[PeriodState, ...] = get_args(PeriodState)
+T = TypeVar("T")
+
+
+class Period(TypedDict):
+    """A period with scores. Closing: its month is over, late facts are still taken in."""
+
+    period: str
+    state: PeriodState
+    starts_at: str
+    ends_at: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old what is shown may be: as old as the oldest heartbeat of a partition."""
+
+    last_update: int | None  # None while a partition has never been heard of
+    missing: tuple[int, ...]
+    catching_up: tuple[int, ...]
+    now: int
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the oldest heartbeat."""
+        return None if self.last_update is None else max(0, self.now - self.last_update) / 1_000_000
+
+
+@dataclass(slots=True)
+class Status:
+    """All that the topic `status` says."""
+
+    departments: dict[str, DepartmentStatus] = field(default_factory=dict)
+    interfaces: list[InterfaceStatus] = field(default_factory=list)
+    tables: list[TableStatus] = field(default_factory=list)
+    heartbeats: list[Heartbeat] = field(default_factory=list)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The departments' names by code."""
+        return {code: department.name for code, department in self.departments.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPage:
+    """Some alerts in the order of their due times, how many there are in all, and where to read on."""
+
+    items: list[AlertRecord]
+    total: int
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The current and the previous period together with the status, read at once."""
+
+    now: int
+    periods: list[Period]
+    scores: list[AnyRecord]
+    status: Status
+    freshness: Freshness
+
+
+class ReadModel:
+    """What the read model holds, as of the moment of asking. Raises `redis.RedisError` when it cannot be asked."""
+
+    def __init__(self, client: redis.Redis, layout: Layout, time: LocalTime, partitions: int, clock: Clock) -> None:
+        self._client: Any = client  # the stubs of redis-py answer for both clients at once
+        self._layout = layout
+        self.time = time
+        self._partitions = partitions
+        self._clock = clock
+
+    def now(self) -> int:
+        """The present instant."""
+        return self._clock.now()
+
+    def text(self, instant: int) -> str:
+        """RFC 3339 text of an instant in the time zone of the periods."""
+        return format_instant(instant, self.time.zone)
+
+    def ping(self) -> None:
+        """Ask whether Redis answers."""
+        self._client.ping()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def current_period(self) -> str:
+        """The period of now."""
+        return period_label(self.time.period_of(self.now()))
+
+    def period_labels(self) -> list[str]:
+        """The periods with scores, the newest first."""
+        labels = sorted((label.decode() for label in self._client.smembers(self._layout.periods)), reverse=True)
+        pipeline = self._client.pipeline(transaction=False)
+        for label in labels:
+            pipeline.exists(self._layout.scores(label))
+        return [label for label, held in zip(labels, pipeline.execute(), strict=True) if held]
+
+    def default_period(self) -> str | None:
+        """The current period; where it has no scores, the newest that has; None where there are none at all."""
+        labels, current = self.period_labels(), self.current_period()
+        return current if current in labels else next(iter(labels), None)
+
+    def periods(self) -> list[Period]:
+        """The periods with scores and their states, the newest first."""
+        return self._periods(self.period_labels())
+
+    def scores(self, period: str, department: str | None = None, indicator: str | None = None) -> list[AnyRecord]:
+        """The records of a period, by department and number, the total last; totals with their ranks among all departments."""
+        held = self._client.hgetall(self._layout.scores(period))
+        ranked = indicator in (None, "total")  # then every total is needed, else none
+
+        def wanted(name: str) -> bool:
+            code, _, of = name.partition("|")
+            return (ranked and of == "total") or (department in (None, code) and indicator in (None, of))
+
+        records = with_ranks(_ordered(_parsed(held, parse_score, wanted)))
+        return [r for r in records if department in (None, r.department) and indicator in (None, r.indicator)]
+
+    def totals_of(self, department: str, periods: Iterable[str]) -> list[TotalRecord]:
+        """The totals of a department in some periods, without ranks."""
+        pipeline = self._client.pipeline(transaction=False)
+        for period in periods:
+            pipeline.hget(self._layout.scores(period), f"{department}|total")
+        found = {str(place).encode() + b"|total": value for place, value in enumerate(pipeline.execute()) if value is not None}
+        return [record for _, record in _parsed(found, parse_score) if isinstance(record, TotalRecord)]
+
+    def status(self) -> Status:
+        """All departments, interfaces, tables and heartbeats."""
+        return _status(self._client.hgetall(self._layout.status))
+
+    def departments(self) -> dict[str, str]:
+        """The departments' names by code."""
+        return self.status().names
+
+    def freshness(self, status: Status | None = None) -> Freshness:
+        """How old the read model is."""
+        held = {beat.partition: beat for beat in (status or self.status()).heartbeats}
+        missing = tuple(partition for partition in range(self._partitions) if partition not in held)
+        oldest = min((parse_instant(beat.as_of) for beat in held.values()), default=None)
+        catching_up = tuple(sorted(partition for partition, beat in held.items() if beat.catching_up))
+        return Freshness(None if missing else oldest, missing, catching_up, self.now())
+
+    def alerts(
+        self,
+        state: AlertState | None = "firing",
+        kinds: Sequence[AlertKind] = ALERT_KINDS,
+        department: str | None = None,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> AlertPage:
+        """Alerts in the order of their due times.
+
+        Firing ones are read through their indexes, so that a page of many costs a page. The others are looked through one by one.
+
+        Args:
+            state: only these; None for both.
+            kinds: only these.
+            department: only this one's.
+            limit: at most so many; None for all.
+            after: the cursor of the page before.
+        """
+        found, total = self._firing(kinds, department, limit, after) if state == "firing" else self._all(state, kinds, department, after)
+        shown = list(islice(found, limit))
+        more = limit is not None and len(shown) == limit and next(found, None) is not None
+        items = self._alerts_named([order.partition("|")[2] for order in shown])
+        return AlertPage(items, total, shown[-1] if more else None)
+
+    def snapshot(self) -> Snapshot:
+        """What the exporter exports: only the current and the previous period, whatever their states."""
+        now = self.now()
+        current = self.time.period_of(now)
+        labels = [period_label(period) for period in (current, current - 1)]
+        pipeline = self._client.pipeline(transaction=False)
+        for label in labels:
+            pipeline.hgetall(self._layout.scores(label))
+        pipeline.hgetall(self._layout.status)
+        *scores, status = pipeline.execute()
+        records = [record for held in scores for record in with_ranks(_ordered(_parsed(held, parse_score)))]
+        parsed = _status(status)
+        return Snapshot(now, self._periods(labels), records, parsed, self.freshness(parsed))
+
+    def _periods(self, labels: Sequence[str]) -> list[Period]:
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.hgetall(self._layout.period_states)
+        for label in labels:
+            pipeline.scard(self._layout.still_open(label))
+        said, *still_open = pipeline.execute()
+        states = {label.decode(): state.decode() for label, state in said.items()}
+        return [self._period(label, states.get(label), opened) for label, opened in zip(labels, still_open, strict=True)]
+
+    def _period(self, label: str, said: str | None, still_open: int) -> Period:
+        number = parse_period(label)
+        start, end, now = self.time.start_of(number), self.time.end_of(number), self.now()
+        derived: PeriodState = "open" if now < end else "closing" if still_open else "closed"
+        state = next((known for known in PERIOD_STATES if known == said), derived)
+        zone = self.time.zone
+        return Period(
+            period=label, state=state, starts_at=format_instant(start, zone), ends_at=format_instant(end, zone), current=start <= now < end
+        )
+
+    def _firing(
+        self, kinds: Sequence[AlertKind], department: str | None, limit: int | None, after: str | None
+    ) -> tuple[Iterator[str], int]:
+        keys = [self._layout.firing_of(kind, department) for kind in kinds]
+        begin = "-" if after is None else f"({after}"
+        window = {} if limit is None else {"start": 0, "num": limit + 1}
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.zcard(key)
+            pipeline.zrangebylex(key, begin, "+", **window)
+        answers = pipeline.execute()
+        orders = ([order.decode() for order in found] for found in answers[1::2])
+        return merge(*orders), sum(answers[::2])
+
+    def _all(
+        self, state: AlertState | None, kinds: Sequence[AlertKind], department: str | None, after: str | None
+    ) -> tuple[Iterator[str], int]:
+        orders = sorted(
+            firing_order(due_of(alert), alert.id)
+            for _, alert in _parsed(self._client.hgetall(self._layout.alerts), _alert)
+            if state in (None, alert.state) and alert.kind in kinds and department in (None, alert.department)
+        )
+        return (order for order in orders if after is None or order > after), len(orders)
+
+    def _alerts_named(self, names: Sequence[str]) -> list[AlertRecord]:
+        values = self._client.hmget(self._layout.alerts, names) if names else []
+        held = {name.encode(): value for name, value in zip(names, values, strict=True) if value is not None}
+        return [alert for _, alert in _parsed(held, _alert)]
+
+
+def open_read_model(settings: Settings, clock: Clock | None = None) -> ReadModel:
+    """The read model that the settings name."""
+    return ReadModel(connect(settings), layout_of(settings), local_time(settings.timezone), settings.partitions, clock or SystemClock())
+
+
+def _alert(_: str, value: bytes) -> AlertRecord:
+    return AlertRecord.model_validate_json(value)
+
+
+def _parsed(
+    held: Mapping[bytes, bytes], parse: Callable[[str, bytes], T], wanted: Callable[[str], bool] = lambda name: True
+) -> Iterator[tuple[str, T]]:
+    """The records of a hash; a value that another version of the program wrote and this one cannot read is left out."""
+    for key, value in held.items():
+        name = key.decode()
+        if wanted(name):
+            try:
+                yield name, parse(name, record_of(value))
+            except (ValidationError, ValueError) as error:
+                log.warning("The value of %s in the read model cannot be read and is left out: %s", name, " ".join(str(error).split()))
+
+
+def _ordered(records: Iterable[tuple[str, AnyRecord]]) -> list[AnyRecord]:
+    return [record for _, record in sorted(records, key=lambda found: (found[1].department, getattr(found[1], "number", 99)))]
+
+
+def _status(held: Mapping[bytes, bytes]) -> Status:
+    status = Status()
+    found: list[tuple[str, StatusRecord]] = sorted(_parsed(held, parse_status), key=lambda record: record[0])
+    for _, record in found:
+        if isinstance(record, DepartmentStatus):
+            status.departments[record.department] = record
+        elif isinstance(record, InterfaceStatus):
+            status.interfaces.append(record)
+        elif isinstance(record, TableStatus):
+            status.tables.append(record)
+        else:
+            status.heartbeats.append(record)
+    return status

@@ -1,0 +1,155 @@
+"""The texts of the pages, in both languages."""
+
+from collections.abc import Callable, Mapping
+
+from models.text import Language, Text
+
+TEXTS: Mapping[str, Text] = {
+    "title": Text("政务服务“一网通办”考核", "One-stop service scoreboard"),
+    "scoreboard": Text("记分板", "Scoreboard"),
+    "cases": Text("办件", "Cases"),
+    "period": Text("考核期", "Period"),
+    "show": Text("显示", "Show"),
+    "open": Text("进行中", "open"),
+    "closing": Text("待关闭", "closing"),
+    "closed": Text("已关闭", "closed"),
+    "last_update": Text("数据时间", "Data as of"),
+    "as_of": Text("数据时间", "as of"),
+    "mean": Text("平均总分", "Mean total"),
+    "lowest": Text("最低总分", "Lowest total"),
+    "departments": Text("部门数", "Departments"),
+    "cases_open": Text("在办件", "Open cases"),
+    "cases_overdue": Text("超期未办结", "Overdue cases"),
+    "due_24h": Text("24 小时内到期", "Due within 24 h"),
+    "due_72h": Text("72 小时内到期", "Due within 72 h"),
+    "interfaces_down": Text("故障接口", "Interfaces down"),
+    "requests_open": Text("待审批共享申请", "Open requests"),
+    "requests_overdue": Text("超期共享申请", "Overdue requests"),
+    "rank": Text("名次", "Rank"),
+    "department": Text("部门", "Department"),
+    "base": Text("基础分", "Base"),
+    "deducted": Text("扣分", "Deducted"),
+    "total": Text("总分", "Total"),
+    "points": Text("得分", "Points"),
+    "of": Text("满分", "of"),
+    "cap": Text("最多扣", "at most"),
+    "indicator": Text("指标", "Indicator"),
+    "formula": Text("计算公式", "Formula"),
+    "inputs": Text("数据口径", "Inputs"),
+    "numerator": Text("分子 N", "N"),
+    "denominator": Text("分母 M", "M"),
+    "ratio": Text("N/M", "N/M"),
+    "reasons": Text("说明", "Reasons"),
+    "status": Text("状态", "Status"),
+    "scored": Text("", ""),
+    "vacuous": Text("无业务量", "no workload"),
+    "zeroed": Text("判零", "zeroed"),
+    "no_data": Text("无数据", "no data"),
+    "provisional": Text("暂定", "provisional"),
+    "legend_provisional": Text(
+        "* 暂定：考核期未关闭、抽查未完成，或期限所依据的节假日尚未公布。",
+        "* provisional: the period is open, inspections are outstanding, or holidays are unpublished.",
+    ),
+    "legend_zeroed": Text("判零：规则规定该项记 0 分。", "zeroed: a rule sets the indicator to 0."),
+    "legend_vacuous": Text("斜体：本期没有业务量。", "italic: no workload in the period."),
+    "legend_no_data": Text("–：没有事项目录，不计分。", "–: no catalogue, not scored."),
+    "history": Text("历期总分", "Totals by period"),
+    "alerts": Text("当前告警", "Alerts firing"),
+    "no_alerts": Text("当前没有告警。", "Nothing is firing."),
+    "more_alerts": Text("另有更多，见 /api/v1/alerts", "there are more: /api/v1/alerts"),
+    "alert": Text("告警", "Alert"),
+    "thing": Text("对象", "Thing"),
+    "due": Text("到期时间", "Due"),
+    "since": Text("开始时间", "Since"),
+    "interfaces": Text("数据接口", "Interfaces"),
+    "interface": Text("接口", "Interface"),
+    "up": Text("正常", "up"),
+    "down": Text("故障", "down"),
+    "failures": Text("本期故障次数", "Failures in the period"),
+    "tables": Text("库表", "Tables"),
+    "table": Text("库表", "Table"),
+    "table_updated": Text("最近更新", "Last update"),
+    "next_due": Text("下次应更新", "Next due"),
+    "overdue": Text("超期", "overdue"),
+    "due_soon": Text("即将到期", "due soon"),
+    "on_time": Text("按时", "on time"),
+    "never": Text("从未", "never"),
+    "serial": Text("办件流水号", "Serial"),
+    "item": Text("事项", "Item"),
+    "acceptance_no": Text("受理号", "Acceptance no."),
+    "overdue_by": Text("已超期", "Overdue by"),
+    "due_in": Text("剩余", "Due in"),
+    "overdue_cases": Text("超期未办结的办件", "Overdue cases"),
+    "due_soon_cases": Text("24 小时内到期的办件", "Cases due within 24 hours"),
+    "no_cases": Text("没有这样的办件。", "There are no such cases."),
+    "in_all": Text("共", "in all"),
+    "next_page": Text("下一页", "Next page"),
+    "first_page": Text("第一页", "First page"),
+    "all_departments": Text("全部部门", "All departments"),
+    "no_scores": Text(
+        "还没有得分。worker 发布得分后，本页自动显示。", "There are no scores yet. They appear here once a worker publishes them."
+    ),
+    "stale": Text("数据可能已过时", "The data may be out of date"),
+    "stale_age": Text(
+        "最后一次心跳在 {age} 前：请检查 worker 与 projector", "the last heartbeat is {age} old: look at worker and projector"
+    ),
+    "stale_missing": Text("没有收到分区 {missing} 的心跳：请检查 worker", "no heartbeat of partitions {missing} yet: look at the workers"),
+    "catching_up": Text("正在追赶积压数据，得分会继续变化", "A backlog is being worked through; scores are still moving"),
+    "lost": Text("与服务器的连接已中断，显示的是此前的数据", "The connection is lost; what is shown is older"),
+    "error_back": Text("返回记分板", "Back to the scoreboard"),
+    "api": Text("接口文档", "API"),
+    "api_note": Text(
+        "所有地址只读。错误以 RFC 9457 problem+json 返回。机器可读的描述：",
+        "Everything is read-only. Errors are RFC 9457 problem documents. For machines:",
+    ),
+    "parameter": Text("参数", "Parameter"),
+    "type": Text("类型", "Type"),
+    "meaning": Text("含义", "Meaning"),
+    "required": Text("必填", "required"),
+    "answer": Text("返回", "Answer"),
+    "case_due_soon": Text("办件即将到期", "case due soon"),
+    "case_overdue": Text("办件超期", "case overdue"),
+    "request_due_soon": Text("共享申请即将到期", "request due soon"),
+    "request_overdue": Text("共享申请超期", "request overdue"),
+    "interface_failed": Text("接口故障", "interface failed"),
+    "table_overdue": Text("库表未按时更新", "table overdue"),
+    "indicator_zeroed": Text("指标判零", "indicator zeroed"),
+    "period_closed": Text("考核期已关闭", "period closed"),
+}
+REASONS: Mapping[str, Text] = {
+    "not_docked": Text("未对接办件库", "not docked with the case store"),
+    "complaint": Text("投诉成立", "complaint upheld"),
+    "defect": Text("编码缺陷未消除", "code defect not cleared"),
+    "capped": Text("已达上限", "capped"),
+    "calendar_provisional": Text("节假日未公布", "holidays unpublished"),
+    "period_open": Text("考核期未关闭", "period open"),
+    "inspections_outstanding": Text("抽查未完成", "inspections outstanding"),
+}
+
+
+def translator(language: Language) -> Callable[[str], str]:
+    """Texts by name, in a language."""
+    return lambda name: TEXTS[name].in_(language)
+
+
+def reason_text(reason: str, language: Language) -> str:
+    """A reason of a score for people; an identifier stays as it is."""
+    kind, colon, identifier = reason.partition(":")
+    known = REASONS.get(kind)
+    return reason if known is None else f"{known.in_(language)}{' ' if colon else ''}{identifier}"
+
+
+def span_text(seconds: float, language: Language) -> str:
+    """A span of time in its two largest units.
+
+    >>> span_text(93_600, "en"), span_text(42.4, "zh")
+    ('1 d 2 h', '42 秒')
+    """
+    left = max(0, int(seconds))
+    units = ((86_400, Text("天", "d")), (3_600, Text("小时", "h")), (60, Text("分", "min")), (1, Text("秒", "s")))
+    parts: list[str] = []
+    for size, unit in units:
+        count, left = divmod(left, size)
+        if count or (parts and len(parts) < 2):
+            parts.append(f"{count} {unit.in_(language)}")
+    return " ".join(parts[:2]) or f"0 {units[-1][1].in_(language)}"

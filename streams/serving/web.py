@@ -1,0 +1,228 @@
+"""`onestop web`: exporter, API and pages in one process. It holds no state; any number of them may run."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import uvicorn
+from fastapi import Depends, FastAPI, Request
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from redis import RedisError
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from models.settings import Settings, SettingsError, host_and_port
+from streams.clock import Clock
+from streams.serving import api, pages, problems
+from streams.serving.exporter import create_registry
+from streams.serving.read_model import ReadModel, open_read_model
+
+log = logging.getLogger(__name__)
+FRESH_SECONDS = 60
+STOP_SECONDS = 1
+BACKLOG = 1_024
+SECURITY_HEADERS = {
+    # Everything comes from here: no scripts, styles or pictures of others, and none inside the pages.
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+
+
+class SecurityHeaders:
+    """Adds the headers to every answer that has none of its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._headers = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                held = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(header for header in self._headers if header[0] not in held)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def create_app(settings: Settings, model: ReadModel) -> FastAPI:
+    """The application over a read model."""
+    app = FastAPI(
+        title="onestop",
+        version=installed_version("onestop"),
+        summary="Scores of one-stop government services, from the read model",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        middleware=[Middleware(SecurityHeaders), Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)],
+    )
+    app.state.settings = settings
+    app.state.model = model
+    app.state.pages = pages.Pages(settings)
+    app.state.registry = create_registry(model)
+    problems.install(app, settings, pages.error_page)
+    app.add_api_route("/healthz", healthz, include_in_schema=False)
+    app.add_api_route("/readyz", readyz, include_in_schema=False)
+    app.add_api_route("/metrics", metrics, include_in_schema=False)
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    return app
+
+
+async def healthz() -> JSONResponse:
+    """Whether the process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+def readyz(request: Request, model: api.Model) -> Response:
+    """Whether Redis answers and the read model is fresher than 60 s."""
+    try:
+        fresh = model.freshness()
+    except RedisError as error:
+        return problems.problem_response(
+            request, HTTPStatus.SERVICE_UNAVAILABLE, problems.redis_sentence(request.app.state.settings, error)
+        )
+    if fresh.last_update is None:
+        missing = ", ".join(map(str, fresh.missing))
+        detail = f"no heartbeat of partitions {missing} in the read model yet; look at worker and projector, and at ONESTOP_PARTITIONS"
+    elif fresh.age is not None and fresh.age > FRESH_SECONDS:
+        detail = f"the oldest heartbeat is {fresh.age:.0f} s old, more than {FRESH_SECONDS} s; look at worker and projector"
+    else:
+        return JSONResponse({"status": "ready", "last_update": model.text(fresh.last_update), "catching_up": list(fresh.catching_up)})
+    return problems.problem_response(request, HTTPStatus.SERVICE_UNAVAILABLE, detail)
+
+
+def get_registry(request: Request) -> CollectorRegistry:
+    """The application's metrics."""
+    return request.app.state.registry  # type: ignore[no-any-return]
+
+
+def metrics(request: Request, registry: Annotated[CollectorRegistry, Depends(get_registry)]) -> Response:
+    """The scoreboard for Prometheus, as text or OpenMetrics."""
+    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(registry), headers={"content-type": media_type})
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs it, and says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_start()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def check_address(settings: Settings) -> tuple[str, int]:
+    """Host and port to listen on.
+
+    Raises:
+        SettingsError: outside loopback, and nothing says that a trusted proxy stands before it.
+    """
+    host, port = host_and_port(settings.web_address)
+    if not settings.trusted_proxy and not _is_loopback(host):
+        raise SettingsError(
+            f"ONESTOP_WEB_ADDRESS: {settings.web_address} can be reached from other machines, and everyone there could read everything: "
+            "listen on 127.0.0.1 and put a reverse proxy that logs people in before it; where one stands before it already, or the port "
+            "is published on loopback only, say so with ONESTOP_TRUSTED_PROXY=true"
+        )
+    return host, port
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int, settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"ONESTOP_WEB_ADDRESS: {settings.web_address} cannot be listened on ({error.strerror}); choose another"
+        ) from None
+    listener.listen(BACKLOG)
+    return listener
+
+
+@asynccontextmanager
+async def _open(settings: Settings, clock: Clock | None) -> AsyncIterator[ReadModel]:
+    model = open_read_model(settings, clock)
+    try:
+        yield model
+    finally:
+        model.close()
+
+
+async def run(
+    settings: Settings, stop: asyncio.Event, *, clock: Clock | None = None, on_start: Callable[[str], None] = lambda url: None
+) -> None:
+    """Serve until `stop` is set; answers under way have a second to end.
+
+    Args:
+        settings: where to listen, and where Redis is.
+        stop: set to end it.
+        clock: another clock.
+        on_start: told the URL once it answers.
+
+    Raises:
+        SettingsError: it cannot listen there, or must not.
+    """
+    host, port = check_address(settings)
+    async with _open(settings, clock) as model:
+        listener = _listen(host, port, settings)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{listener.getsockname()[1]}/"
+        config = uvicorn.Config(
+            create_app(settings, model),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+
+        def started() -> None:
+            log.info("serving on %s", url)
+            on_start(url)
+
+        server = _Server(config, started)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            server.should_exit = True
+            await serving
+            listener.close()
