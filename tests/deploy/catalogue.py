@@ -1,0 +1,22 @@
+"""Every metric that rules and boards may use, with its labels: as the program declares them, and nothing else."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from streams.metrics import WorkerMetrics
+from streams.serving.metrics import METRICS as EXPORTER_METRICS
+from streams.serving.metrics import PREFIX
+
+TARGET_LABELS = frozenset({"job", "instance"})
+
+
+def _of_workers() -> dict[str, frozenset[str]]:
+    declared = [metric for metric in vars(WorkerMetrics()).values() if isinstance(metric, Counter | Gauge | Histogram)]
+    return {metric._name + ("_total" if isinstance(metric, Counter) else ""): frozenset(metric._labelnames) for metric in declared}
+
+
+EXPORTER: dict[str, frozenset[str]] = {PREFIX + metric.name: frozenset(metric.labels) for metric in EXPORTER_METRICS}
+WORKERS = _of_workers()
+METRICS: dict[str, frozenset[str]] = {
+    **{name: labels | TARGET_LABELS for name, labels in (EXPORTER | WORKERS).items()},
+    "up": TARGET_LABELS,
+}
