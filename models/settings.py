@@ -14,10 +14,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.text import Language
 
 PREFIX = "ONESTOP_"
+MAX_PORT = 65_535
 EXAMPLES = {
     "broker": "kafka-1:9092,kafka-2:9092", "redis_url": "redis://127.0.0.1:6379/0", "partitions": "12", "replication": "3",
     "topic_prefix": "city-a-", "worker_address": "127.0.0.1:9101", "web_address": "127.0.0.1:8080", "timezone": "Asia/Shanghai",
-    "lang": "zh", "log_level": "info", "log_format": "json",
+    "trusted_proxy": "true", "lang": "zh", "log_level": "info", "log_format": "json",
 }  # fmt: skip
 
 
@@ -65,12 +66,19 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not a time zone of the IANA database") from None
         return value
 
-    @field_validator("broker", "worker_address", "web_address")
+    @field_validator("broker")
     @classmethod
     def _addresses(cls, value: str) -> str:
         for address in value.split(","):
-            if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}", address.strip()):
-                raise ValueError(f"{address!r} is not host:port")
+            cls._address(address.strip())
+        return value
+
+    @field_validator("worker_address", "web_address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        found = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[^\s:/,]+):([0-9]{1,5})", value)
+        if found is None or int(found[1]) > MAX_PORT:
+            raise ValueError(f"{value!r} is not host:port")
         return value
 
     @field_validator("redis_url")
@@ -100,6 +108,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(fault) for fault in error.errors())) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f".env is not UTF-8 ({error}): save it as UTF-8") from None
 
 
 @lru_cache(maxsize=1)

@@ -91,7 +91,7 @@ def _parse(value: bytes | None) -> dict[str, Any] | Rejection:  # one return a r
     if isinstance(name, str) and name in CLASS_OF_TYPE:
         return parsed
     missing = Rejection("missing_field", "type is missing")
-    return _with_source(missing if name is None else Rejection("unknown_type", f"no event has the type {str(name)[:60]!r}"), parsed)
+    return _with_source(missing if name is None else Rejection("unknown_type", f"no event has the type {_shown(name)}"), parsed)
 
 
 def _first_faults(error: ValidationError) -> dict[int, Rejection]:
@@ -101,9 +101,14 @@ def _first_faults(error: ValidationError) -> dict[int, Rejection]:
         if isinstance(place, int) and place not in faults:
             field = ".".join(str(part) for part in path[1:])
             missing = fault["type"] == "missing"
-            detail = f"{field} is missing" if missing else f"{field}: {fault['msg']}, not {str(fault['input'])[:60]!r}"
+            detail = f"{field} is missing" if missing else f"{field}: {fault['msg']}, not {_shown(fault['input'])}"
             faults[place] = Rejection("missing_field" if missing else "malformed_field", detail)
     return faults
+
+
+def _shown(value: object) -> str:
+    # Only plain values: the text of a deeply nested one takes more recursion than there is.
+    return repr(value)[:60] if isinstance(value, (str, int, float, bool, type(None))) else f"a JSON {type(value).__name__}"
 
 
 def _with_source(rejection: Rejection, parsed: dict[str, Any]) -> Rejection:

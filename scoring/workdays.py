@@ -15,7 +15,7 @@ from itertools import accumulate
 import chinese_calendar
 from chinese_calendar import constants
 
-from scoring.local_time import DAYS, FIRST_DAY
+from scoring.local_time import DAYS, FIRST_DAY, FIRST_YEAR, LAST_YEAR
 
 _FIXED_HOLIDAYS = frozenset({(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)})
 _SATURDAY = 5
@@ -106,6 +106,8 @@ def override_of(content: object) -> YearOverride:
     if not isinstance(content, dict) or not isinstance(content.get("year"), int):
         raise ValueError(f"year is missing or not a number; for example {example}")
     year = content["year"]
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise ValueError(f"year {year} is not one of {FIRST_YEAR} to {LAST_YEAR}; for example {example}")
     holidays, workdays = (_dates(content, field, year, example) for field in ("holidays", "workdays"))
     if both := holidays & workdays:
         raise ValueError(f"{year}: {min(both)} is listed as a holiday and as a workday")
@@ -117,9 +119,16 @@ def _dates(content: dict[str, object], field: str, year: int, example: str) -> f
     if not isinstance(values, list):
         raise ValueError(f"{year}: {field} should be a list of dates; for example {example}")
     try:
-        days = frozenset(date.fromisoformat(str(value)) for value in values)
+        days = frozenset(_date(value) for value in values)
     except ValueError as error:
         raise ValueError(f"{year}: {field}: {error}; for example {example}") from None
     if wrong := [day for day in days if day.year != year]:
         raise ValueError(f"{year}: {field}: {min(wrong)} is not in {year}")
     return days
+
+
+def _date(value: object) -> date:
+    text = str(value)
+    if len(text) != len("2027-01-01") or not text.replace("-", "").isdigit():  # fromisoformat alone also reads 20270101 and 2027-W01-1
+        raise ValueError(f"{text[:40]!r} is not a date such as 2027-01-01")
+    return date.fromisoformat(text)

@@ -96,7 +96,7 @@ def parse_ruleset(text: str, where: str) -> Ruleset:
     """
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2020-13-45 that is none
         raise RulesetError(f"ruleset {where}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise RulesetError(f"ruleset {where}: should be a mapping, for example `name: city`, `seed: city-2026`, `policies: {{}}`")

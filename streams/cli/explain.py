@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text as RichText
 
 from models.instants import format_instant
 from models.records import ScoreRecord
@@ -17,7 +17,7 @@ from scoring.local_time import parse_period
 from scoring.scores import score_indicator
 from scoring.view import View, scored_periods
 from streams.cli.offline import AsOf, Json, RulesetOption, fold_files
-from streams.cli.support import Exit, Rejections, fail, output, print_json, say, the_settings
+from streams.cli.support import Exit, Rejections, fail, is_period, output, print_json, say, the_settings, the_zone
 
 SHOWN_ROWS = 200
 
@@ -43,7 +43,7 @@ def explain(
     held = city.departments.get(department)
     if held is None:
         fail(f"no event of department {department} was read; `onestop score` lists the departments", Exit.NOT_RIGHT)
-    if len(period) != len("2020-09") or not period.replace("-", "").isdigit() or parse_period(period) not in scored_periods(held):
+    if not is_period(period) or parse_period(period) not in scored_periods(held):
         fail(f"{department} has no score in {period!r}; `onestop score --department {department}` lists its periods", Exit.NOT_RIGHT)
     view = View(held, parse_period(period))
     record, points = score_indicator(found, view)
@@ -58,7 +58,7 @@ def explanation_of(indicator: Indicator, record: ScoreRecord, points: Fraction, 
         "record": record.model_dump(),
         "title": indicator.title.zh,
         "formula": indicator.formula,
-        "with_numbers": _with_numbers(indicator, record, points),
+        "with_numbers": _with_numbers(record, points, "deducted" if indicator.deduction else "points"),
         "evidence": [
             {
                 "kind": entry.kind,
@@ -66,7 +66,7 @@ def explanation_of(indicator: Indicator, record: ScoreRecord, points: Fraction, 
                 "numerator": str(entry.numerator),
                 "denominator": str(entry.denominator),
                 "counts": "against" if entry.against else "for",
-                "reason": indicator.lost.in_(the_settings().lang) if entry.against else None,
+                "reason": indicator.lost.en if entry.against else None,
                 "details": _readable(entry.details),
             }
             for entry in entries
@@ -74,18 +74,15 @@ def explanation_of(indicator: Indicator, record: ScoreRecord, points: Fraction, 
     }
 
 
-def _with_numbers(indicator: Indicator, record: ScoreRecord, points: Fraction) -> str:
+def _with_numbers(record: ScoreRecord, points: Fraction, verb: str) -> str:
     ratio = ""
     if record.denominator != "0":
         value = Fraction(record.numerator) / Fraction(record.denominator)
         ratio = f", N/M = {value} ≈ {float(value):.4%}"
-    verb = say("扣分", "deducted") if indicator.deduction else say("得分", "points")
     return f"N = {record.numerator}, M = {record.denominator}{ratio}; {verb} = {points} ≈ {record.points:.2f}"
 
 
 def _readable(details: dict[str, Any]) -> dict[str, Any]:
-    from streams.cli.support import the_zone  # noqa: PLC0415
-
     def value_of(name: str, value: Any) -> Any:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             return [_readable(entry) for entry in value]
@@ -99,9 +96,9 @@ def _print(indicator: Indicator, record: ScoreRecord, explanation: dict[str, Any
     language = the_settings().lang
     console.print(f"[bold]{indicator.number} {indicator.title.in_(language)}[/bold]  {record.department}  {record.period}  {record.as_of}")
     console.print(f"{indicator.formula}\n{indicator.inputs.in_(language)}")
-    console.print(
-        f"[bold]{explanation['with_numbers']}[/bold]  ({record.status}{', ' if record.reasons else ''}{', '.join(record.reasons)})"
-    )
+    verb = say("扣分", "deducted") if indicator.deduction else say("得分", "points")
+    numbers = _with_numbers(record, Fraction(record.points_exact), verb)
+    console.print(RichText(numbers, style="bold").append(f"  ({', '.join([record.status, *record.reasons])})", "not bold"))
     entries = explanation["evidence"]
     against = sum(entry["counts"] == "against" for entry in entries)
     console.print(say(f"计入 {len(entries)} 项，其中 {against} 项失分。", f"{len(entries)} things counted, {against} of them against."))
@@ -110,9 +107,10 @@ def _print(indicator: Indicator, record: ScoreRecord, explanation: dict[str, Any
         table.add_column(title)
     for entry in entries[:SHOWN_ROWS]:
         facts = "  ".join(f"{name}={value}" for name, value in entry["details"].items())
-        colour = "red" if entry["counts"] == "against" else "green"
-        identifier = f"[{colour}]{escape(entry['id'])}[/{colour}]"
-        table.add_row(entry["kind"], identifier, entry["numerator"], entry["denominator"], entry["reason"] or "", escape(facts))
+        against = entry["counts"] == "against"
+        identifier = RichText(entry["id"], style="red" if against else "green")
+        reason = indicator.lost.in_(language) if against else ""
+        table.add_row(entry["kind"], identifier, entry["numerator"], entry["denominator"], reason, RichText(facts))
     console.print(table)
     if len(entries) > SHOWN_ROWS:
         hidden = len(entries) - SHOWN_ROWS

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from scoring.indicators import INDICATORS
-from streams.cli import broker, explain, offline, quarantine, rules, simulate, up
+from streams.cli import broker, doctor, explain, offline, period, quarantine, rules, serving, simulate, up
 from streams.cli.offline import Json
 from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
 
@@ -16,6 +16,7 @@ from streams.cli.support import CommandError, Exit, output, print_json, the_rule
 UsageError: Any = typer.BadParameter.__base__
 LIVE = "Live: the processes and their topics"
 SOURCES = "Events in"
+RESULTS = "Scores out"
 OFFLINE = "Offline: exact scores from files"
 
 app = typer.Typer(
@@ -32,6 +33,11 @@ app.command(rich_help_panel=OFFLINE)(simulate.simulate)
 app.add_typer(rules.app, name="rules", rich_help_panel=OFFLINE)
 app.command(rich_help_panel=LIVE)(up.up)
 app.command(rich_help_panel=LIVE)(broker.worker)
+app.command(rich_help_panel=LIVE)(serving.projector)
+app.command(rich_help_panel=LIVE)(serving.web)
+app.command(rich_help_panel=LIVE)(doctor.doctor)
+app.command(rich_help_panel=RESULTS)(serving.scores)
+app.add_typer(period.app, name="period", rich_help_panel=RESULTS)
 app.command(rich_help_panel=SOURCES)(broker.publish)
 app.add_typer(broker.topics, name="topics", rich_help_panel=LIVE)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=SOURCES)
@@ -68,7 +74,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  # one a way to end
         return _end("interrupted", Exit.NOT_RIGHT)
     except typer.Exit as end:
         return end.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click exits by itself on a broken pipe, and on nothing else
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough: not a fault
         return Exit.RIGHT
     except Exception as error:

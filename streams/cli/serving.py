@@ -11,7 +11,7 @@ from redis import RedisError
 from models.settings import Settings, SettingsError
 from streams.cli.broker import set_up_logging
 from streams.cli.offline import DepartmentOption, Json, PeriodOption
-from streams.cli.support import Exit, fail, output, print_json, say, the_settings
+from streams.cli.support import Exit, check_period, fail, output, print_json, say, the_settings
 from streams.cli.tables import print_scores
 from streams.serving.connection import redis_address
 from streams.serving.read_model import ReadModel, open_read_model
@@ -44,18 +44,20 @@ def redis_unreachable(settings: Settings, error: BaseException) -> str:
 
 
 def scores(period: PeriodOption = None, department: DepartmentOption = None, json: Json = False) -> Exit:
-    """Print the live scores of a period: the current one, or the newest that has any.
+    """Print the live scores of a period: the current one, or the newest that has any; with --json those of all periods.
 
     Example: onestop scores --period 2020-09
     """
+    check_period(period)
 
     def read(model: ReadModel) -> Exit:
+        if json:
+            for each in [period] if period else sorted(model.period_labels()):
+                for record in model.scores(each, department):
+                    print_json(record.model_dump(exclude_none=True))
+            return Exit.RIGHT
         label = period or model.default_period()
         records = [] if label is None else model.scores(label, department)
-        if json:
-            for record in records:
-                print_json(record.model_dump(exclude_none=True))
-            return Exit.RIGHT
         print_scores(records, model.departments())
         if not records and (labels := model.period_labels()):
             listed = ", ".join(labels)

@@ -1,7 +1,9 @@
 """What all commands share: language, errors that end a command with a sentence, output, progress, and reading files of events."""
 
 import gzip
+import re
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from models.wire import MAX_RECORD_BYTES, Rejection, parse_chunk
 from scoring.workdays import Workdays, override_of, published_workdays
 
 CHUNK_LINES = 2_000
-errors = Console(stderr=True, soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True, emoji=False, highlight=False)
 
 
 class Exit(IntEnum):
@@ -66,7 +68,7 @@ def the_ruleset(name: str | None) -> Ruleset:
     try:
         return load_ruleset(name or the_settings().ruleset)
     except RulesetError as error:
-        fail(str(error))
+        fail(str(error) if name else f"ONESTOP_RULESET: {error}")
 
 
 def the_calendar() -> Workdays:
@@ -77,7 +79,10 @@ def the_calendar() -> Workdays:
     try:
         content = orjson.loads(path.read_bytes())
         entries = content if isinstance(content, list) else [content]
-        return Workdays([override_of(entry) for entry in entries])
+        overrides = [override_of(entry) for entry in entries]
+        if len({override.year for override in overrides}) < len(overrides):
+            raise ValueError("a year is listed twice; give each year once")  # noqa: TRY301  # one sentence for every fault of the file
+        return Workdays(overrides)
     except (OSError, ValueError) as error:
         fail(f"ONESTOP_CALENDAR_FILE: {path}: {error}")
 
@@ -90,6 +95,17 @@ def parse_as_of(text: str | None) -> datetime:
         return from_instant(parse_instant(text), the_zone())
     except ValueError as error:
         fail(f"--as-of: {error}")
+
+
+def is_period(text: str) -> bool:
+    """Whether a text is a period, `YYYY-MM`."""
+    return re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) is not None
+
+
+def check_period(text: str | None) -> None:
+    """End the command when a period is given that is none."""
+    if text is not None and not is_period(text):
+        fail(f"--period: {text!r} should be a month, for example --period 2020-09")
 
 
 def the_zone() -> Any:
@@ -106,8 +122,8 @@ def print_json(record: Any) -> None:
 
 def output() -> Console:
     """The console for results; wide enough for its tables when not on a terminal."""
-    console = Console(soft_wrap=False)
-    return console if console.is_terminal else Console(width=200)
+    console = Console(emoji=False, highlight=False)
+    return console if console.is_terminal else Console(width=200, emoji=False, highlight=False)
 
 
 @contextmanager
@@ -153,7 +169,7 @@ def _read_file(path: Path, advance: Callable[[int], None]) -> Iterator[list[Line
                 number += len(values)
                 advance(position() - done)
                 done = position()
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error) as error:
         fail(f"{name}: {getattr(error, 'strerror', None) or error}: give a readable .jsonl or .jsonl.gz file")
 
 
@@ -192,7 +208,9 @@ class Rejections:
     def add(self, line: Line, rejection: Rejection) -> None:
         """Name a line that the contract forbids."""
         self.count += 1
-        sys.stderr.write(f"{line.place}: {rejection.reason}: {rejection.detail}\n")
+        # One line, and nothing in it that a terminal would obey, whatever the event says.
+        detail = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in rejection.detail)
+        sys.stderr.write(f"{line.place}: {rejection.reason}: {detail}\n")
 
     @property
     def code(self) -> Exit:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from rich.table import Table
+from rich.text import Text
 
 from models.records import ScoreRecord, TotalRecord
 from scoring.indicators import INDICATORS
@@ -40,7 +41,7 @@ def _table(period: str, records: list[AnyRecord], names: Mapping[str, str]) -> T
         name = names.get(total.department, total.department)
         label = total.department if name == total.department else f"{name} {total.department}"
         sums = [f"{total.base_points:.2f}", f"{total.deductions:.2f}", f"[bold]{total.points:.2f}[/bold]{mark}"]
-        table.add_row(str(total.rank or ""), label, *points, *sums)
+        table.add_row(str(total.rank or ""), Text(label), *points, *sums)
     return table
 
 
@@ -51,8 +52,3 @@ def _cell(record: ScoreRecord | None) -> str:
         return "[dim]–[/dim]"
     text = f"{record.points:g}"
     return f"[red]{text}[/red]" if record.status == "zeroed" else text
-
-
-def legend() -> str:
-    """The numbers of the table's columns with their titles."""
-    return "  ".join(f"{indicator.number} {say(indicator.title.zh, indicator.title.en)}" for indicator in INDICATORS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,7 +144,7 @@ def department(request: Request, model: Model, code: str, period: PeriodQuery = 
         alerts=[_alert_row(pages, model, alert) for alert in page.items],
         more_alerts=page.cursor is not None,
         interfaces=[(i, _local(model, i.since)) for i in status.interfaces if i.department == code],
-        tables=[(t, _local(model, t.last_update_at), _local(model, t.next_due_at)) for t in status.tables if t.department == code],
+        tables=[(t, _local(model, t.last_update_at), _due(model, t.next_due_at)) for t in status.tables if t.department == code],
     )
 
 
@@ -188,7 +189,7 @@ def cases(
         state=state,
         department=department,
         names=status.names,
-        rows=[(case, _local(model, case.due_at), abs(now - parse_instant(case.due_at or case.since)) / SECOND) for case in found],
+        rows=[(case, _due(model, case.due_at), abs(now - parse_instant(case.due_at or case.since)) / SECOND) for case in found],
         count=page.total,
         first=cursor is None,
         cursor=encode_cursor(page),
@@ -203,7 +204,8 @@ def docs(request: Request) -> Response:
 
 def error_page(request: Request, status: int, detail: str) -> Response:
     """An error for people."""
-    return get_pages(request).render("error.html", status, code=status, detail=detail)
+    name = f"error_{status}"
+    return get_pages(request).render("error.html", status, title=name if name in TEXTS else "error_other", detail=detail)
 
 
 def _frame(pages: Pages, model: ReadModel, status: Status, label: str | None) -> dict[str, Any]:
@@ -212,9 +214,9 @@ def _frame(pages: Pages, model: ReadModel, status: Status, label: str | None) ->
     return {
         "periods": periods,
         "period": label,
-        "state": next((period["state"] for period in periods if period["period"] == label), None),
+        "period_state": next((period["state"] for period in periods if period["period"] == label), None),
         "fresh": fresh,
-        "updated": None if fresh.last_update is None else _local(model, model.text(fresh.last_update)),
+        "updated": None if fresh.last_update is None else from_instant(fresh.last_update, model.time.zone).strftime("%m-%d %H:%M:%S"),
         "warnings": _warnings(pages, fresh),
     }
 
@@ -224,9 +226,9 @@ def _warnings(pages: Pages, fresh: Freshness) -> list[str]:
     warnings = []
     if fresh.missing:
         some = ", ".join(map(str, fresh.missing[:8])) + (" …" if len(fresh.missing) > 8 else "")
-        warnings.append(f"{t('stale')}: {t('stale_missing').format(missing=some)}")
+        warnings.append(t("stale_missing").format(missing=some))
     elif fresh.age is not None and fresh.age > STALE_SECONDS:
-        warnings.append(f"{t('stale')}: {t('stale_age').format(age=span_text(fresh.age, pages.language))}")
+        warnings.append(t("stale_age").format(age=span_text(fresh.age, pages.language)))
     if fresh.catching_up:
         warnings.append(t("catching_up"))
     return warnings
@@ -249,14 +251,24 @@ def _alert_row(pages: Pages, model: ReadModel, alert: AlertRecord) -> dict[str, 
     return {
         "kind": TEXTS[alert.kind].in_(pages.language),
         "thing": details or alert.thing,
-        "due": _local(model, alert.due_at),
+        "due": _due(model, alert.due_at),
         "since": _local(model, alert.since),
         "bad": alert.kind in ("case_overdue", "request_overdue", "interface_failed", "indicator_zeroed"),
     }
 
 
 def _local(model: ReadModel, instant: str | None) -> str:
-    return "" if instant is None else from_instant(parse_instant(instant), model.time.zone).strftime("%Y-%m-%d %H:%M:%S")
+    return "" if instant is None else from_instant(parse_instant(instant), model.time.zone).strftime("%Y-%m-%d %H:%M")
+
+
+def _due(model: ReadModel, instant: str | None) -> str:
+    """A deadline: midnight as the end of the day before, for that is the day which a deadline in days is meant to include."""
+    if instant is None:
+        return ""
+    moment = from_instant(parse_instant(instant), model.time.zone)
+    if (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0):
+        return (moment - timedelta(days=1)).strftime("%Y-%m-%d 24:00")
+    return moment.strftime("%Y-%m-%d %H:%M")
 
 
 def _ratio(record: ScoreRecord) -> str:

@@ -1,7 +1,7 @@
 """From a consumed record of `scores`, `status` or `alerts` to the row that the read model keeps."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
@@ -29,8 +29,15 @@ class Row:
     again: bool = False  # appended by a projector to put an older record in its place
 
 
-def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None) -> Row:
+def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None, *, again: bool = False) -> Row:
     """The row of a record.
+
+    Args:
+        layout: where rows lie.
+        topic: without prefix.
+        key: the record's key.
+        value: the record's value; None is a tombstone.
+        again: a projector has appended it to put an older record in its place.
 
     Raises:
         MalformedRecordError: no such row can be made.
@@ -39,7 +46,9 @@ def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None) -
         raise MalformedRecordError("it has no key")
     try:
         name = key.decode()
-        return TOPICS[topic](layout, name, value) if value is not None else _tombstone(layout, topic, name)
+        if value is None:
+            return _tombstone(layout, topic, name)
+        return replace(TOPICS[topic](layout, name, value), again=again)
     except UnicodeDecodeError as error:
         raise MalformedRecordError(f"its key is not UTF-8: {error}") from None
     except ValidationError as error:

@@ -7,14 +7,12 @@ from models.text import Language, Text
 TEXTS: Mapping[str, Text] = {
     "title": Text("政务服务“一网通办”考核", "One-stop service scoreboard"),
     "scoreboard": Text("记分板", "Scoreboard"),
-    "cases": Text("办件", "Cases"),
     "period": Text("考核期", "Period"),
     "show": Text("显示", "Show"),
     "open": Text("进行中", "open"),
     "closing": Text("待关闭", "closing"),
     "closed": Text("已关闭", "closed"),
     "last_update": Text("数据时间", "Data as of"),
-    "as_of": Text("数据时间", "as of"),
     "mean": Text("平均总分", "Mean total"),
     "lowest": Text("最低总分", "Lowest total"),
     "departments": Text("部门数", "Departments"),
@@ -71,7 +69,6 @@ TEXTS: Mapping[str, Text] = {
     "table_updated": Text("最近更新", "Last update"),
     "next_due": Text("下次应更新", "Next due"),
     "overdue": Text("超期", "overdue"),
-    "due_soon": Text("即将到期", "due soon"),
     "on_time": Text("按时", "on time"),
     "never": Text("从未", "never"),
     "serial": Text("办件流水号", "Serial"),
@@ -89,13 +86,21 @@ TEXTS: Mapping[str, Text] = {
     "no_scores": Text(
         "还没有得分。worker 发布得分后，本页自动显示。", "There are no scores yet. They appear here once a worker publishes them."
     ),
-    "stale": Text("数据可能已过时", "The data may be out of date"),
     "stale_age": Text(
-        "最后一次心跳在 {age} 前：请检查 worker 与 projector", "the last heartbeat is {age} old: look at worker and projector"
+        "数据可能已过时：最后一次心跳在 {age}前，请检查 worker 与 projector。",
+        "The data may be out of date: the last heartbeat is {age} old; look at worker and projector.",
     ),
-    "stale_missing": Text("没有收到分区 {missing} 的心跳：请检查 worker", "no heartbeat of partitions {missing} yet: look at the workers"),
-    "catching_up": Text("正在追赶积压数据，得分会继续变化", "A backlog is being worked through; scores are still moving"),
-    "lost": Text("与服务器的连接已中断，显示的是此前的数据", "The connection is lost; what is shown is older"),
+    "stale_missing": Text(
+        "数据可能已过时：没有收到分区 {missing} 的心跳，请检查 worker。",
+        "The data may be out of date: no heartbeat of partitions {missing} yet; look at the workers.",
+    ),
+    "catching_up": Text("正在处理积压数据，得分会继续变化。", "A backlog is being worked through; scores are still moving."),
+    "lost": Text("与服务器的连接已中断，显示的是此前的数据。", "The connection is lost; what is shown is older."),
+    "error_404": Text("没有这个页面", "There is no such page"),
+    "error_422": Text("地址中的参数有误", "A parameter of the address is wrong"),
+    "error_503": Text("暂时无法读取数据", "The data cannot be read at the moment"),
+    "error_500": Text("程序故障", "A fault of the program"),
+    "error_other": Text("请求无法完成", "The request cannot be answered"),
     "error_back": Text("返回记分板", "Back to the scoreboard"),
     "api": Text("接口文档", "API"),
     "api_note": Text(
@@ -106,7 +111,6 @@ TEXTS: Mapping[str, Text] = {
     "type": Text("类型", "Type"),
     "meaning": Text("含义", "Meaning"),
     "required": Text("必填", "required"),
-    "answer": Text("返回", "Answer"),
     "case_due_soon": Text("办件即将到期", "case due soon"),
     "case_overdue": Text("办件超期", "case overdue"),
     "request_due_soon": Text("共享申请即将到期", "request due soon"),

@@ -1,0 +1,49 @@
+"""Asks an ASGI application, without a socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+async def ask(app: Any, url: str, accept: str = "*/*", method: str = "GET") -> Answer:
+    parts = urlsplit(url)
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": parts.path,
+        "raw_path": parts.path.encode(), "query_string": parts.query.encode(), "root_path": "",
+        "headers": [(b"host", b"localhost"), (b"accept", accept.encode())], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    try:
+        await app(scope, receive, send)
+    except Exception:  # raised again after the answer has been sent, for the server's log
+        if not sent:
+            raise
+    start = sent[0]
+    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    return Answer(start["status"], headers, b"".join(part.get("body", b"") for part in sent[1:]))

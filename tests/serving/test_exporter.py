@@ -1,0 +1,213 @@
+"""The exporter against the catalogue, promtool, and a Redis that goes away."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from models.instants import parse_instant
+from models.settings import load_settings
+from scoring.indicators import INDICATORS
+from streams.embedded import EmbeddedRedis
+from streams.serving.connection import connect_async
+from streams.serving.exporter import create_registry
+from streams.serving.layout import Layout
+from streams.serving.metrics import METRICS, PREFIX
+from streams.serving.read_model import ReadModel, open_read_model
+from streams.serving.writer import Writer
+from tests.serving.conftest import StandingClock
+from tests.serving.records import A, B, BEFORE, HOUR, NOW, PERIOD, SECOND, beat, interface, score, scores, status, table, total, write
+
+CATALOGUE: dict[str, tuple[str, ...]] = {
+    "department_info": ("department", "name"),
+    "indicator_points": ("department", "indicator", "period"),
+    "indicator_ratio": ("department", "indicator", "period"),
+    "indicator_input": ("department", "indicator", "period", "component"),
+    "deduction_points": ("department", "indicator", "period"),
+    "department_points": ("department", "period"),
+    "department_base_points": ("department", "period"),
+    "department_rank": ("department", "period"),
+    "indicator_override": ("department", "indicator", "period", "reason"),
+    "indicator_max_points": ("indicator",),
+    "department_last_update_timestamp_seconds": ("department",),
+    "period_info": ("period", "state"),
+    "period_start_timestamp_seconds": ("period",),
+    "cases_received": ("department", "period"),
+    "cases_closed": ("department", "period", "outcome"),
+    "cases_open": ("department",),
+    "cases_overdue": ("department",),
+    "cases_due_soon": ("department", "within"),
+    "cases_oldest_overdue_deadline_timestamp_seconds": ("department",),
+    "requests_open": ("department",),
+    "requests_overdue": ("department",),
+    "interface_up": ("department", "interface"),
+    "interface_failures": ("department", "interface"),
+    "interface_last_change_timestamp_seconds": ("department", "interface"),
+    "table_last_update_timestamp_seconds": ("department", "table"),
+    "table_next_due_timestamp_seconds": ("department", "table"),
+    "scoreboard_last_update_timestamp_seconds": (),
+    "scoreboard_collect_seconds": (),
+    "redis_errors_total": (),
+    "build_info": ("version",),
+}
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def samples(model: ReadModel) -> Samples:
+    text = generate_latest(create_registry(model)).decode()
+    return {(s.name, frozenset(s.labels.items())): s.value for family in parse(text) for s in family.samples}
+
+
+def of(found: Samples, metric: str, /, **labels: str) -> float | None:
+    return found.get((PREFIX + metric, frozenset(labels.items())))
+
+
+@pytest.fixture
+async def full(writer: Writer, layout: Layout, model: ReadModel) -> ReadModel:
+    await write(
+        writer, layout,
+        *scores(A), *scores(B, points="60"), *scores(A, BEFORE, "30", reasons=[]), *scores(A, "2020-09", "20"),
+        score("case_aggregation", A, version=2, status="zeroed", points=0, points_exact="0", reasons=["not_docked", "complaint:C7", "period_open"]),
+        score("visit_reduction", A, version=2, status="vacuous", numerator="0", denominator="0", points=10, points_exact="10"),
+        score("online_depth", B, version=2, status="no_data", numerator="0", denominator="0", points=0, points_exact="0"),
+        score("step_reduction", A, version=2, numerator="201/20", denominator="402/20"),
+        status(A), status(B, '乙 "quoted"\n\\局', oldest_overdue_due_at=None), interface("JK1"), interface("JK2", up=False), table("KB1"),
+        table("KB2", last_update_at=None), beat(0, NOW - 5 * SECOND), beat(1),
+    )  # fmt: skip
+    return model
+
+
+def test_the_declarations_are_the_catalogue() -> None:
+    """Of what other programs build on nothing may be missing, renamed or labelled otherwise."""
+    assert {metric.name: metric.labels for metric in METRICS} == CATALOGUE
+
+
+async def test_what_is_exported_is_what_is_declared(full: ReadModel) -> None:
+    declared = {PREFIX + metric.name: frozenset(metric.labels) for metric in METRICS}
+    found = samples(full)
+    assert {(name, frozenset(label for label, _ in labels)) for name, labels in found} == set(declared.items())
+
+
+async def test_values(full: ReadModel) -> None:
+    found = samples(full)
+    assert of(found, "indicator_points", department=A, indicator="instant_items", period=PERIOD) == 3.75
+    assert of(found, "indicator_ratio", department=A, indicator="step_reduction", period=PERIOD) == 0.5
+    assert of(found, "indicator_input", department=A, indicator="step_reduction", period=PERIOD, component="numerator") == 10.05
+    assert of(found, "deduction_points", department=A, indicator="overdue_completion", period=PERIOD) == 3.75
+    assert of(found, "department_points", department=A, period=BEFORE) == 30
+    assert of(found, "department_rank", department=A, period=PERIOD) == 2
+    assert of(found, "cases_received", department=A, period=PERIOD) == 12
+    assert of(found, "cases_received", department=A, period=BEFORE) == 0
+    assert of(found, "cases_closed", department=A, period=PERIOD, outcome="on_time") == 5
+    assert of(found, "cases_closed", department=B, period=BEFORE, outcome="overdue") == 0
+    assert of(found, "cases_due_soon", department=A, within="72h") == 3
+    assert of(found, "cases_oldest_overdue_deadline_timestamp_seconds", department=A) == (NOW - 48 * HOUR) / SECOND
+    assert of(found, "cases_oldest_overdue_deadline_timestamp_seconds", department=B) is None
+    assert of(found, "interface_up", department=A, interface="JK2") == 0
+    assert of(found, "interface_failures", department=A, interface="JK2") == 1
+    assert of(found, "table_last_update_timestamp_seconds", department=A, table="KB2") is None
+    assert of(found, "table_next_due_timestamp_seconds", department=A, table="KB2") == (NOW + HOUR) / SECOND
+    assert of(found, "period_info", period=PERIOD, state="open") == 1
+    assert of(found, "period_info", period=BEFORE, state="closed") == 1
+    assert of(found, "period_start_timestamp_seconds", period=PERIOD) == parse_instant("2020-11-01T00:00:00+08:00") / SECOND
+    assert of(found, "scoreboard_last_update_timestamp_seconds") == NOW / SECOND - 5
+    assert of(found, "department_last_update_timestamp_seconds", department=A) == NOW / SECOND
+    assert of(found, "department_info", department=B, name='乙 "quoted"\n\\局') == 1
+    for indicator in INDICATORS:
+        assert of(found, "indicator_max_points", indicator=indicator.id) == indicator.max_points
+
+
+async def test_deductions_are_no_points_and_points_no_deductions(full: ReadModel) -> None:
+    by_name = {n: {dict(labels).get("indicator") for name, labels in samples(full) if name == PREFIX + n} for n in ("indicator_points", "deduction_points")}
+    assert by_name["deduction_points"] == {i.id for i in INDICATORS if i.deduction}
+    assert by_name["indicator_points"] == {i.id for i in INDICATORS if not i.deduction}
+
+
+async def test_no_sample_where_there_is_no_data(full: ReadModel) -> None:
+    mine = {name for name, labels in samples(full) if {("department", B), ("indicator", "online_depth"), ("period", PERIOD)} <= labels}
+    assert mine == set()
+
+
+async def test_no_ratio_without_a_denominator(full: ReadModel) -> None:
+    found = samples(full)
+    assert of(found, "indicator_ratio", department=A, indicator="visit_reduction", period=PERIOD) is None
+    assert of(found, "indicator_input", department=A, indicator="visit_reduction", period=PERIOD, component="denominator") == 0
+
+
+async def test_overrides_have_kinds_of_reasons_and_no_identifiers(full: ReadModel) -> None:
+    found = {
+        (dict(labels)["indicator"], dict(labels)["reason"]) for name, labels in samples(full) if name == f"{PREFIX}indicator_override"
+    }
+    assert found == {("case_aggregation", "not_docked"), ("case_aggregation", "complaint"), ("visit_reduction", "vacuous")}
+
+
+async def test_only_the_current_and_the_previous_period(full: ReadModel, clock: StandingClock) -> None:
+    assert {dict(labels)["period"] for _, labels in samples(full) if "period" in dict(labels)} == {PERIOD, BEFORE}
+    clock.instant = parse_instant("2020-12-01T00:00:00+08:00")
+    found = samples(full)
+    assert {dict(labels)["period"] for _, labels in found if "period" in dict(labels)} == {"2020-12", PERIOD}
+    assert of(found, "cases_received", department=A, period="2020-12") == 0
+
+
+async def test_an_empty_read_model(model: ReadModel) -> None:
+    found = samples(model)
+    assert of(found, "scoreboard_last_update_timestamp_seconds") == 0
+    assert of(found, "redis_errors_total") == 0
+    assert {dict(labels).get("department") for _, labels in found} == {None}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on PATH")
+async def test_promtool_has_nothing_to_say(full: ReadModel) -> None:
+    done = subprocess.run(["promtool", "check", "metrics"], input=generate_latest(create_registry(full)), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+async def test_openmetrics_is_well_formed(full: ReadModel) -> None:
+    families = list(parse_openmetrics(generate_openmetrics(create_registry(full)).decode()))
+    assert {PREFIX + "redis_errors", PREFIX + "period"} <= {family.name for family in families}
+
+
+async def test_with_redis_down_the_last_values_and_their_true_time() -> None:
+    with EmbeddedRedis() as server:
+        settings = load_settings(redis_url=server.url, partitions=1)
+        client = connect_async(settings)
+        await write(Writer(client, Layout("onestop:")), Layout("onestop:"), *scores(A), status(A), beat(0, NOW - 30 * SECOND))
+        await client.aclose()
+        model = open_read_model(settings, StandingClock())
+        registry = create_registry(model)
+        before = generate_latest(registry).decode()
+        server.kill()
+        after = generate_latest(registry).decode()
+        model.close()
+    changing = ("scoreboard_collect_seconds", "redis_errors_total")
+    kept = [line for line in before.splitlines() if not any(name in line for name in changing)]
+    assert kept == [line for line in after.splitlines() if not any(name in line for name in changing)]
+    assert "govscore_redis_errors_total 0.0" in before
+    assert "govscore_redis_errors_total 1.0" in after
+    assert [s.value for f in parse(after) for s in f.samples if s.name.endswith("scoreboard_last_update_timestamp_seconds")] == [NOW / SECOND - 30]
+
+
+async def test_redis_that_was_never_there() -> None:
+    model = open_read_model(load_settings(redis_url="redis://127.0.0.1:1/0", partitions=1), StandingClock())
+    found = samples(model)
+    assert of(found, "redis_errors_total") == 1
+    assert of(found, "scoreboard_last_update_timestamp_seconds") == 0
+    assert of(found, "indicator_max_points", indicator="online_depth") == 5
+
+
+async def test_with_very_many_departments_only_what_is_wrong(
+    writer: Writer, layout: Layout, model: ReadModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.serving.exporter.MANY_DEPARTMENTS", 1)
+    await write(
+        writer, layout, status(A), status(B), total(A), interface("up"), interface("down", up=False), table("good"), table("bad", overdue=True)
+    )
+    found = samples(model)
+    assert {dict(labels)["interface"] for _, labels in found if "interface" in dict(labels)} == {"down"}
+    assert {dict(labels)["table"] for _, labels in found if "table" in dict(labels)} == {"bad"}

@@ -1,0 +1,132 @@
+"""Reading: ranks, periods and their states, freshness, pages of alerts."""
+
+from __future__ import annotations
+
+import redis
+
+from models.instants import parse_instant
+from models.settings import Settings
+from streams.serving.layout import Layout
+from streams.serving.read_model import ReadModel
+from streams.serving.writer import Writer
+from tests.serving.conftest import StandingClock
+from tests.serving.records import A, B, BEFORE, C, HOUR, NOW, PERIOD, SECOND, alert, beat, score, scores, status, table, text, total, write
+
+
+async def test_ranks_come_from_the_exact_points(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    # As floats the first two are equal, and in two decimals all three.
+    third = "85000000000000000000000/1000000000000000000001"
+    await write(writer, layout, total(A, points="85/1"), total(B, points="85/1"), total(C, points=third))
+    ranks = {r.department: (r.rank, r.ranked) for r in model.scores(PERIOD)}
+    assert ranks == {A: (1, 3), B: (1, 3), C: (3, 3)}
+
+
+async def test_ranks_are_over_all_departments_whatever_is_asked_for(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    await write(writer, layout, *scores(A, points="50"), *scores(B, points="60"))
+    assert [r.rank for r in model.scores(PERIOD, A, "total")] == [2]
+    assert [(r.department, r.indicator) for r in model.scores(PERIOD, B, "instant_items")] == [(B, "instant_items")]
+    assert len(model.scores(PERIOD, A)) == 17
+    assert [r.department for r in model.scores(PERIOD, indicator="online_depth")] == sorted([A, B])
+
+
+async def test_records_are_in_order_and_the_total_last(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    await write(writer, layout, *reversed(scores(B)), *reversed(scores(A)))
+    found = model.scores(PERIOD)
+    assert [r.department for r in found] == sorted([A] * 17 + [B] * 17)
+    assert [getattr(r, "number", "total") for r in found[:17]] == [*range(1, 17), "total"]
+
+
+async def test_periods_and_their_states(writer: Writer, layout: Layout, model: ReadModel, clock: StandingClock, settings: Settings) -> None:
+    await write(writer, layout, total(period=PERIOD), total(period=BEFORE), total(period="2020-09", reasons=[]))
+    assert [(p["period"], p["state"], p["current"]) for p in model.periods()] == [
+        (PERIOD, "open", True), (BEFORE, "closing", False), ("2020-09", "closed", False),
+    ]  # fmt: skip
+    assert (model.periods()[0]["starts_at"], model.periods()[0]["ends_at"]) == ("2020-11-01T00:00:00+08:00", "2020-12-01T00:00:00+08:00")
+    await write(writer, layout, total(period=BEFORE, reasons=[], version=2))
+    assert model.periods()[1]["state"] == "closed"
+    redis.Redis.from_url(settings.redis_url).hset(layout.period_states, "2020-09", "open")
+    assert model.periods()[2]["state"] == "open"
+    clock.instant = parse_instant("2020-12-01T00:00:00+08:00")
+    assert [(p["state"], p["current"]) for p in model.periods()] == [("closing", False), ("closed", False), ("open", False)]
+
+
+async def test_the_default_period_is_the_current_one_or_the_newest(
+    writer: Writer, layout: Layout, model: ReadModel, clock: StandingClock
+) -> None:
+    assert model.default_period() is None
+    await write(writer, layout, total(period="2020-09"), total(period=BEFORE))
+    assert model.default_period() == BEFORE
+    await write(writer, layout, total(period=PERIOD), total(period="2020-12"))
+    assert model.default_period() == PERIOD
+
+
+async def test_freshness_is_that_of_the_oldest_partition(writer: Writer, layout: Layout, model: ReadModel, clock: StandingClock) -> None:
+    assert (model.freshness().last_update, model.freshness().missing) == (None, (0, 1))
+    await write(writer, layout, beat(1, NOW))
+    assert (model.freshness().last_update, model.freshness().missing) == (None, (0,))
+    await write(writer, layout, beat(0, NOW - 20 * SECOND, catching_up=True))
+    clock.instant = NOW + SECOND
+    fresh = model.freshness()
+    assert (fresh.last_update, fresh.age, fresh.catching_up) == (NOW - 20 * SECOND, 21, (0,))
+
+
+async def test_status_is_sorted_by_what_it_is_of(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    await write(writer, layout, status(B, "乙"), status(A, "甲"), table("b|c"), table("a"), beat(0))
+    held = model.status()
+    assert held.names == {A: "甲", B: "乙"}
+    assert [t.table for t in held.tables] == ["a", "b|c"]
+    assert len(held.heartbeats) == 1
+
+
+async def test_firing_alerts_are_paged_in_the_order_of_their_due_times(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    # Many cases share the end of a workday.
+    found = [alert(f"S{n:02d}", department=[A, B][n % 2], due=NOW + (n // 7) * HOUR) for n in range(25)]
+    await write(writer, layout, *found, alert("R", state="resolved"), alert("D", "case_due_soon"))
+    expected = sorted((parse_instant(a.due_at or ""), a.id) for a in found)
+    seen, cursor = [], None
+    while True:
+        page = model.alerts("firing", ["case_overdue"], limit=4, after=cursor)
+        assert page.total == 25
+        seen += [(parse_instant(a.due_at or ""), a.id) for a in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert seen == expected
+    assert {a.department for a in model.alerts("firing", ["case_overdue"], A).items} == {A}
+    assert model.alerts(limit=26).cursor is None
+
+
+async def test_a_cursor_survives_the_end_of_the_alert_it_points_at(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    found = [alert(f"S{n}") for n in range(5)]
+    await write(writer, layout, *found)
+    page = model.alerts(limit=2)
+    await write(writer, layout, *(a.model_copy(update={"state": "resolved", "version": 2}) for a in found[:3]))
+    assert [a.id for a in model.alerts(limit=2, after=page.cursor).items] == [found[3].id, found[4].id]
+
+
+async def test_resolved_alerts_and_all_of_them(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    await write(writer, layout, alert("S1", state="resolved"), alert("S2"), alert("S3", "interface_failed", due=None))
+    assert [a.thing for a in model.alerts("resolved").items] == [f"{A}|case|S1"]
+    everything = model.alerts(None, limit=2)
+    assert (everything.total, len(everything.items)) == (3, 2)
+    assert len(model.alerts(None, limit=2, after=everything.cursor).items) == 1
+
+
+async def test_what_another_version_wrote_and_this_cannot_read_is_left_out(
+    writer: Writer, layout: Layout, model: ReadModel, settings: Settings, caplog
+) -> None:
+    await write(writer, layout, score())
+    redis.Redis.from_url(settings.redis_url).hset(layout.scores(PERIOD), f"{A}|future", b"x" * 42 + b'{"department": "d"}')
+    assert [r.indicator for r in model.scores(PERIOD)] == ["instant_items"]
+    assert "cannot be read and is left out" in caplog.text
+
+
+async def test_totals_of_a_department(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    await write(writer, layout, total(period=PERIOD), total(period=BEFORE, points="80"), total(B, points="1"))
+    assert [(t.period, t.points) for t in model.totals_of(A, [PERIOD, BEFORE, "2020-01"])] == [(PERIOD, 42.5), (BEFORE, 80)]
+
+
+async def test_two_cities_share_a_redis(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    await write(writer, Layout("other-onestop:"), total())
+    assert model.period_labels() == []
+    assert text(NOW) == model.text(NOW)
