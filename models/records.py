@@ -101,6 +101,7 @@ class DepartmentStatus(Record):
     requests_overdue: int
     cases_received: dict[str, int] = Field(default_factory=dict, description="accepted, by period")
     cases_closed: dict[str, dict[str, int]] = Field(default_factory=dict, description="completed, by period: on_time, overdue")
+    closed_periods: list[str] = Field(default_factory=list, description="the periods whose scores are frozen")
     last_event_at: str
     version: int
     as_of: str

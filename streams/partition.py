@@ -137,6 +137,7 @@ class PartitionState:
         key = (closing.department, record.period)
         self.closed[key] = closing
         self.pending_closings.pop(key, None)
+        self.city.changed.add(closing.department)
 
     def apply(self, record: ChunkRecord | AlertsRecord | FrozenRecord) -> None:
         """Take in a changelog record: at recovery, also one written by another worker or twice."""

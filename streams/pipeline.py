@@ -184,6 +184,7 @@ class Pipeline:
         """Lags; and for partitions new in this assignment the end offsets to reach before alerts are published."""
         positions = self.consumer.positions()
         if not positions or self.app.rebalancing:
+            self.lags = {}
             return
         try:
             ends = await self.consumer.highwaters(*positions)

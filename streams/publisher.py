@@ -207,6 +207,7 @@ class Publisher:
             requests_overdue=tally.requests_overdue,
             cases_received={period_label(p): received[p] for p in periods},
             cases_closed={period_label(p): {"on_time": completed[p] - overdue[p], "overdue": overdue[p]} for p in periods},
+            closed_periods=sorted(label for code, label in self.state.closed if code == department.code),
             last_event_at=self._text(department.last_event_at),
             version=department.version,
             as_of=self._text(self.state.city.context.now),

@@ -12,10 +12,12 @@ from models.events import INPUT_TOPICS
 from models.settings import Settings
 
 APP = "onestop"
+ONE_MEBIBYTE = str(1024 * 1024)
 TWO_MEBIBYTES = str(2 * 1024 * 1024)
 DAY_MS = str(86_400_000)
 _FOREVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-_INPUT = {**_FOREVER, "message.timestamp.type": "LogAppendTime", "max.message.bytes": TWO_MEBIBYTES}
+# Twice as much fits into quarantine as into an input topic: a large bad record that did not fit would end workers for ever.
+_INPUT = {**_FOREVER, "message.timestamp.type": "LogAppendTime", "max.message.bytes": ONE_MEBIBYTE}
 _COMPACTED = {"cleanup.policy": "compact", "min.compaction.lag.ms": DAY_MS}
 OUTPUT_TOPICS: dict[str, dict[str, str]] = {
     "scores": _COMPACTED,
@@ -111,13 +113,15 @@ def _config_faults(settings: Settings, client: KafkaAdminClient, names: Iterable
         topic = settings.topic(name)
         for key, wanted in CONFIGS[name].items():
             found = configs.get(topic, {}).get(key, {}).get("value")
-            if found is not None and not _fits(key, found, wanted):
+            if found is not None and not _fits(name, key, found, wanted):
                 mend = f"`kafka-configs.sh --bootstrap-server {settings.broker} --alter --topic {topic} --add-config {key}={wanted}`"
                 faults.append(Fault(topic, f"{key} is {found}, not {wanted}", f"mend it with {mend}, or `onestop topics create --mend`"))
     return faults
 
 
-def _fits(key: str, found: str, wanted: str) -> bool:
+def _fits(name: str, key: str, found: str, wanted: str) -> bool:
+    if key == "max.message.bytes" and name in INPUT_TOPICS:
+        return int(found) <= int(wanted)
     if key in ("max.message.bytes", "min.compaction.lag.ms"):
         return int(found) >= int(wanted)
     return found == wanted

@@ -85,21 +85,25 @@ async def watch(app: Any, pipeline: Pipeline) -> None:
     Faust can stop without dying: `wait_first` of its services answers `stopped` on a time-out, so a recovery step slower than the
     request timeout ends the recovery silently while heartbeats go on, and the partitions belong to a worker that reads nothing.
     """
-    owned_since: dict[int, float] = {}
+    lagging_since: dict[int, float] = {}
+    idle_since: float | None = None
     while not app.should_stop:
         await asyncio.sleep(WATCH_SECONDS)
-        recovery = app.tables.recovery
+        recovery, now = app.tables.recovery, time.monotonic()
         if recovery.started and not recovery.should_stop and any(task.done() for task in recovery._futures):  # noqa: SLF001
             end_process("the recovery task has returned while the worker goes on")
-        now = time.monotonic()
         lagging = {tp.partition for tp, lag in pipeline.lags.items() if lag}
-        for partition in list(owned_since):
-            if partition not in lagging:
-                del owned_since[partition]
-        for partition in lagging:
-            since = max(owned_since.setdefault(partition, now), pipeline.finished_at.get(partition, 0.0))
-            if now - since > STALLED_SECONDS and not recovery.in_recovery:
+        lagging_since = {partition: lagging_since.get(partition, now) for partition in lagging}
+        for partition, since in lagging_since.items():
+            if now - max(since, pipeline.finished_at.get(partition, 0.0)) > STALLED_SECONDS:
                 end_process(f"partition {partition} has lag and finished no chunk for {STALLED_SECONDS:g} s")
+        waiting = any(map(app.consumer.is_input, app.consumer.assignment())) and not app.consumer.positions()
+        if not waiting or recovery.in_recovery or app.rebalancing:
+            idle_since = None
+        else:
+            idle_since = now if idle_since is None else idle_since
+            if now - idle_since > STALLED_SECONDS:
+                end_process(f"partitions are assigned and nothing is read from them for {STALLED_SECONDS:g} s")
 
 
 def run(composition: Composition) -> None:
