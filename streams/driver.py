@@ -27,9 +27,8 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The offsets [begin, end) of an input partition that a chunk stands for, in the epoch it was delivered in."""
+    """The offsets [begin, end) of an input partition that a chunk stands for."""
 
-    epoch: int
     begin: int
     end: int
 
@@ -55,8 +54,8 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
     def _begin_epoch(self) -> None:
         self._epoch += 1
         self._sought = self._flowing = False
-        for held in (self._next, self._frontier, self._finished, self._acked, self._acked_index):
-            held.clear()
+        for held in (self._next, self._frontier, self._finished, self._delivered, self._acked, self._acked_index):
+            held.clear()  # `_delivered` too: chunks that Faust drops at a rebalance are never finished, and would stay with their records
         self._buffered_partitions.clear()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -114,22 +113,20 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
                 begin = self._next.get(tp, first)  # not `first`: a gap in the log must not leave a gap in the intervals
                 self._next[tp] = message.offset + 1
                 self._frontier.setdefault(tp, begin)
-                self._delivered[id(message)] = (message, Interval(epoch, begin, message.offset + 1))
+                self._delivered[id(message)] = (message, Interval(begin, message.offset + 1))
             yield tp, message
 
-    def interval_of(self, message: Any) -> Interval:
-        """The interval of a delivered chunk."""
-        return self._delivered[id(message)][1]
+    def interval_of(self, message: Any) -> Interval | None:
+        """The interval of a chunk delivered in the present epoch; None for one of an epoch that is over."""
+        found = self._delivered.get(id(message))
+        return found[1] if found is not None and found[0] is message else None
 
     def finish(self, message: Any) -> None:
-        """Say that everything a chunk brought is durable; in an epoch that is over this says nothing."""
-        _, interval = self._delivered.pop(id(message))
-        if interval.epoch == self._epoch:
+        """Say that everything a chunk brought is durable; for one of an epoch that is over this says nothing."""
+        interval = self.interval_of(message)
+        if interval is not None:
+            del self._delivered[id(message)]
             heapq.heappush(self._finished[message.tp], (interval.begin, interval.end))
-
-    def is_current(self, interval: Interval) -> bool:
-        """Whether a chunk's epoch is the present one."""
-        return interval.epoch == self._epoch
 
     def positions(self) -> dict[TP, int]:
         """For each input partition that flows, the offset before which everything is finished."""

@@ -71,9 +71,8 @@ class Pipeline:
     async def process(self, topic: str, message: Any) -> None:
         """Take in a chunk. It is finished, and so may be committed, once everything it brought is durable."""
         interval = self.consumer.interval_of(message)
-        if not self.consumer.is_current(interval):
-            self.consumer.finish(message)  # of an epoch that is over: read again after the seek, by whoever owns it now
-            return
+        if interval is None:
+            return  # of an epoch that is over: read again after the seek, by whoever owns the partition now
         await self._appending.acquire()
         started = time.perf_counter()
         state = self.store.partition(message.partition)

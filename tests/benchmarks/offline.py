@@ -91,11 +91,13 @@ def case_lines(cases: int) -> Iterator[bytes]:
         day, second = number % 28 + 1, number % 60
         when = f"2020-09-{day:02d}T10:00:{second:02d}+08:00"
         common = {"department": department, "occurred_at": when, "source": "bench", "serial": f"LS{number:012d}"}
-        for place, extra in enumerate((
-            {"type": "serial.issued", "item": f"I{number % 50}"},
-            {"type": "case.accepted", "item": f"I{number % 50}", "acceptance_no": f"SL{number:012d}"},
-            {"type": "case.ingested", "qc": "passed"},
-        )):
+        for place, extra in enumerate(
+            (
+                {"type": "serial.issued", "item": f"I{number % 50}"},
+                {"type": "case.accepted", "item": f"I{number % 50}", "acceptance_no": f"SL{number:012d}"},
+                {"type": "case.ingested", "qc": "passed"},
+            )
+        ):
             yield orjson.dumps({"event_id": f"{number * 4 + place:032x}", **common, **extra})
 
 

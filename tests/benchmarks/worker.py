@@ -16,8 +16,8 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
-from streams.cli.sender import EventSender
 from models.settings import load_settings
+from streams.cli.sender import EventSender
 from streams.simulator import dump, simulate_months
 from tests.benchmarks.offline import machine
 from tests.support.kafka import KafkaCluster, kafka_jars
@@ -62,7 +62,9 @@ def worker(system: System, events: int, port: int) -> None:
     until(lambda: consumed() > 0, "the first chunk")
     first, started, used = consumed(), time.monotonic(), cpu_seconds(process.pid)
     if os.environ.get("PYSPY"):
-        subprocess.Popen([os.environ["PYSPY"], "record", "--pid", str(process.pid), "-d", "6", "-f", "raw", "-o", "/tmp/lead/spy.txt", "-t", "-r", "200"])
+        subprocess.Popen(
+            [os.environ["PYSPY"], "record", "--pid", str(process.pid), "-d", "6", "-f", "raw", "-o", "/tmp/lead/spy.txt", "-t", "-r", "200"]
+        )
     until(lambda: consumed() >= events, "everything consumed", 600)
     seconds, cpu = time.monotonic() - started, cpu_seconds(process.pid) - used
     count = events - first
@@ -76,7 +78,17 @@ def worker(system: System, events: int, port: int) -> None:
 def stock(system: System, events: int) -> None:
     """Let a stock Faust application consume the same events for a while."""
     log = (system.directory / "stock.log").open("ab")
-    command = [sys.executable, "-m", "tests.benchmarks.stock_faust", "--datadir", str(system.directory / "stock"), "worker", "-l", "info", "--without-web"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.stock_faust",
+        "--datadir",
+        str(system.directory / "stock"),
+        "worker",
+        "-l",
+        "info",
+        "--without-web",
+    ]
     process = subprocess.Popen(command, env=system.environment, stdout=log, stderr=log)
     from kafka import KafkaAdminClient
 
@@ -93,7 +105,9 @@ def stock(system: System, events: int) -> None:
         first, started, used = committed(), time.monotonic(), cpu_seconds(process.pid)
         until(lambda: committed() >= min(events, first + 30_000) or time.monotonic() > started + 40, "the stock agent", 120)
         count, seconds, cpu = committed() - first, time.monotonic() - started, cpu_seconds(process.pid) - used
-        print(f"stock Faust agent: {count / seconds:,.0f} events/s, {cpu / max(1, count) * 1e6:.0f} µs CPU an event (parses and counts only)")
+        print(
+            f"stock Faust agent: {count / seconds:,.0f} events/s, {cpu / max(1, count) * 1e6:.0f} µs CPU an event (parses and counts only)"
+        )
     finally:
         process.kill()
         process.wait()

@@ -1,7 +1,7 @@
 """统一社会信用代码 (GB 32100-2015): real codes pass, and every single wrong or swapped character is found."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.identifiers import USCC_ALPHABET, check_uscc, check_uscc_or_every, uscc_check_character
@@ -15,6 +15,7 @@ def test_real_codes_are_valid(code: str) -> None:
     assert check_uscc(code) == code
 
 
+@settings(max_examples=20 * settings.default.max_examples)
 @given(st.sampled_from(REAL), st.integers(0, 17), st.sampled_from(USCC_ALPHABET))
 def test_any_wrong_character_is_found(code: str, place: int, character: str) -> None:
     wrong = code[:place] + character + code[place + 1 :]
@@ -23,6 +24,7 @@ def test_any_wrong_character_is_found(code: str, place: int, character: str) -> 
             check_uscc(wrong)
 
 
+@settings(max_examples=20 * settings.default.max_examples)
 @given(st.sampled_from(REAL), st.integers(0, 15))
 def test_neighbours_swapped_are_found(code: str, place: int) -> None:
     swapped = code[:place] + code[place + 1] + code[place] + code[place + 2 :]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.events import INPUT_TOPICS, Envelope
@@ -138,6 +138,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return draw(st.binary(max_size=40))
 
 
+@settings(max_examples=20 * settings.default.max_examples)
 @given(st.lists(st.one_of(st.sampled_from(LINES), mutated(), st.none()), max_size=12))
 def test_in_any_mixture_each_gives_what_it_gives_alone(values: Sequence[bytes | None]) -> None:
     together = parse_chunk(values)

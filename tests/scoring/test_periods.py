@@ -99,7 +99,9 @@ def test_a_reopened_period_is_not_closed_automatically_again() -> None:
 
 def test_frozen_is_what_had_arrived_and_the_rest_adjusts() -> None:
     # issued arrived in time, its ingestion two days after the closing: 0/1 is frozen, 1/1 would be
-    history = History().add("department.docking_changed", "2020-08-01").add("serial.issued", "2020-08-20").add("case.ingested", "2020-08-21")
+    history = (
+        History().add("department.docking_changed", "2020-08-01").add("serial.issued", "2020-08-20").add("case.ingested", "2020-08-21")
+    )
     log = arrived(history.events, "2020-08-01T10:00:00+08:00", "2020-08-20T10:00:00+08:00", "2020-09-10T10:00:00+08:00")
     closing = closing_of(log, "2020-09-20T00:00:00+08:00")
     assert closing is not None

@@ -36,9 +36,7 @@ def known(department: str = D1, at: str = "2020-09-02") -> History:
     return History(department).add("department.registered", at)
 
 
-def total(
-    *histories: History, department: str = D1, period: str = SEPTEMBER, as_of: str = AS_OF, **more: Any
-) -> Record:
+def total(*histories: History, department: str = D1, period: str = SEPTEMBER, as_of: str = AS_OF, **more: Any) -> Record:
     events = [event for history in histories for event in history.events]
     return score(events, as_of, **more)[department, period, "total"]
 

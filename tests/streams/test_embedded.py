@@ -218,9 +218,7 @@ def test_kafka_without_java_or_jars_says_so(tmp_path: Path, monkeypatch: pytest.
         KafkaProcess(jars=tmp_path).start()
 
 
-def test_a_missing_tool_skips_with_a_sentence_and_fails_where_all_is_required(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_tool_skips_with_a_sentence_and_fails_where_all_is_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("ONESTOP_KAFKA_JARS", str(tmp_path / "jars"))
     monkeypatch.delenv("ONESTOP_REQUIRE_ALL", raising=False)

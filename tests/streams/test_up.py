@@ -150,7 +150,12 @@ def test_a_worker_that_ends_is_started_again(tmp_path: Path, running: list[Up]) 
 
 def test_parts_that_are_not_there_are_named(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*ONESTOP, "up", "--broker", "127.0.0.1:1"], env={**os.environ, "ONESTOP_LANG": "en"}, capture_output=True, check=False, cwd=tmp_path, timeout=60
+        [*ONESTOP, "up", "--broker", "127.0.0.1:1"],
+        env={**os.environ, "ONESTOP_LANG": "en"},
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=60,
     )
     assert done.returncode == 3
     assert b"Kafka at 127.0.0.1:1 cannot be reached" in done.stderr

@@ -146,9 +146,7 @@ class History:
             self.add("item.published", at, item=f"I{number}", **fields)
         return self
 
-    def case(
-        self, serial: str, item: str = "I1", *, outcome: str = "granted", due_at: str | None = None, **steps: str
-    ) -> "History":
+    def case(self, serial: str, item: str = "I1", *, outcome: str = "granted", due_at: str | None = None, **steps: str) -> "History":
         """A case by its steps: `issued`, `accepted` (with `due_at`), `passed`, `completed` = when."""
         for step, at in steps.items():
             if step == "issued":

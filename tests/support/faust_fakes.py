@@ -272,6 +272,7 @@ class Bench:
         self.thread: FakeThread = self.consumer._thread
         self.durable: defaultdict[TP, set[int]] = defaultdict(set)
         self.received: list[Any] = []
+        self.assigned: list[set[TP]] = []
         self.on_message = Hold()
 
     # --- what Faust's application does (faust/app/base.py)
@@ -285,6 +286,7 @@ class Bench:
         self.consumer.pause_partitions(self.consumer.assignment())
 
     async def _on_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self.assigned.append(set(assigned))
         self.consumer.pause_partitions(assigned)
 
     async def revoke(self) -> None:

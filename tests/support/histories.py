@@ -284,11 +284,7 @@ def _sample_drawn(s: Scene) -> Event:
     indicator = s.one_of("visit_reduction", "visit_reduction", "visit_reduction", "guide_accuracy", "online_experience")
     pool = POOLS["acceptance_no"] if indicator == "visit_reduction" else POOLS["item"]
     selected = s.some((*pool, "A03", "A04", "A05", "A06"), 7)
-    return (
-        _named("sample")(s)
-        | {"indicator": indicator, "period": s.period(), "selected": selected}
-        | s.maybe("tail", 0, 7, 99)
-    )
+    return _named("sample")(s) | {"indicator": indicator, "period": s.period(), "selected": selected} | s.maybe("tail", 0, 7, 99)
 
 
 def _inspection_recorded(s: Scene) -> Event:
@@ -409,9 +405,7 @@ FED_BY: dict[str, tuple[Story, ...]] = {
         *(VISITS, VISITS, "inspection.recorded", "inspection.recorded"),
         corrected_by=("finding.withdrawn", WITHDRAWN_VISIT, WITHDRAWN_VISIT),
     ),
-    "step_reduction": _feeding(
-        *(CASE, CASE, LICENCE, LICENCE, "item.published"), corrected_by=("item.retired", "case.completed", *VOIDS)
-    ),
+    "step_reduction": _feeding(*(CASE, CASE, LICENCE, LICENCE, "item.published"), corrected_by=("item.retired", "case.completed", *VOIDS)),
     "licence_generation": _feeding(
         *(LICENCE, LICENCE, LICENCE, "licence.generated", "case.completed"),
         corrected_by=(
@@ -492,9 +486,7 @@ def _deadlines(fact_type: str, told: Sequence[Event]) -> list[datetime]:
         begins = [_day(event) for event in by_type.get("case.suspended", ())]
         ends = [_day(event) for event in by_type.get("case.resumed", ())]
         suspended = {
-            sum(calendar_says(begin + timedelta(days=k))[0] for k in range((end - begin).days))
-            for begin in begins
-            for end in ends
+            sum(calendar_says(begin + timedelta(days=k))[0] for k in range((end - begin).days)) for begin in begins for end in ends
         }
         return _due(by_type["case.accepted"][0], sorted({promised + k for k in suspended | {0}}))
     return []

@@ -98,11 +98,15 @@ class System:
 
     def logs(self) -> str:
         """The ends of all logs, for a failure's message."""
-        return "\n".join(f"--- {path.name}\n" + "\n".join(path.read_text().splitlines()[-15:]) for path in sorted(self.directory.glob("*.log")))
+        return "\n".join(
+            f"--- {path.name}\n" + "\n".join(path.read_text().splitlines()[-15:]) for path in sorted(self.directory.glob("*.log"))
+        )
 
     def read(self, topic: str) -> list[Any]:
         """All records of a topic, to the end offsets of now."""
-        consumer = KafkaConsumer(bootstrap_servers=self.broker, enable_auto_commit=False, group_id=None, max_partition_fetch_bytes=8_000_000)
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.broker, enable_auto_commit=False, group_id=None, max_partition_fetch_bytes=8_000_000
+        )
         try:
             name = self.prefix + topic
             places = [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())]

@@ -137,11 +137,7 @@ def test_a_catalogue_is_not_needed() -> None:
 
 
 def test_flow_counts_what_passed_in_the_month_capped_at_one() -> None:
-    h = (
-        docked()
-        .case("S1", issued="2020-08-25", passed="2020-09-04")
-        .case("S2", issued="2020-08-26", passed="2020-09-04")
-    )
+    h = docked().case("S1", issued="2020-08-25", passed="2020-09-04").case("S2", issued="2020-08-26", passed="2020-09-04")
     h.case("S3", issued="2020-09-10", passed="2020-10-01T00:00:00")
     expect(h, nm=("2", "1"), points=10, exact="10", aggregation="flow")  # Y = 2/1, capped at 1
     expect(h, nm=("0", "1"), points=0, exact="0", aggregation="cohort")
@@ -149,9 +145,7 @@ def test_flow_counts_what_passed_in_the_month_capped_at_one() -> None:
 
 def test_flow_counts_a_case_once_where_it_first_passed() -> None:
     h = docked().case("S1", issued="2020-09-01", passed="2020-09-30T23:59:59.999999").case("S2", issued="2020-10-01")
-    h.add("case.ingested", "2020-10-05", serial="S1", qc="passed").add(
-        "case.ingested", "2020-10-05", serial="S2", qc="failed"
-    )
+    h.add("case.ingested", "2020-10-05", serial="S1", qc="passed").add("case.ingested", "2020-10-05", serial="S2", qc="failed")
     full(h, aggregation="flow")
     none(h, aggregation="flow", period=OCTOBER)
 
@@ -245,11 +239,7 @@ def test_a_reversal_after_t_is_not_read() -> None:
 
 
 def test_another_complaint_reversed_does_not_help() -> None:
-    h = (
-        one_of_two()
-        .add("complaint.upheld", "2020-09-20", complaint="C1")
-        .add("complaint.upheld", "2020-09-21", complaint="C2")
-    )
+    h = one_of_two().add("complaint.upheld", "2020-09-20", complaint="C1").add("complaint.upheld", "2020-09-21", complaint="C2")
     zeroed(h.add("complaint.reversed", "2020-09-22", complaint="C1"), "complaint:C2")
 
 

@@ -86,9 +86,7 @@ def test_an_appeal_for_insufficient_reasons_changes_nothing() -> None:
     unresolved(h.add("objection.appeal_decided", "2020-09-05", upheld=False))
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_no_objection_is_no_workload(policy: str, status: str, points: str) -> None:
     h = History().items(1)
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)

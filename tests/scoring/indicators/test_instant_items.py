@@ -80,9 +80,7 @@ def test_without_a_catalogue_there_is_no_data() -> None:
     expect(h, nm=("0", "1"), points=0, exact="0", period=OCTOBER)
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_all_items_retired_is_no_workload(policy: str, status: str, points: str) -> None:
     h = catalogue(1, 0).add("item.retired", "2020-09-10", item="N0")
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)

@@ -175,9 +175,7 @@ def test_a_completion_heard_of_without_issue_or_acceptance_counts() -> None:
     without_licence(granted().case("S1", completed="2020-09-10"))
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "10"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "10"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_nothing_granted_is_no_workload(policy: str, status: str, points: str) -> None:
     h = granted()
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)

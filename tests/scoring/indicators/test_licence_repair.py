@@ -47,9 +47,7 @@ def test_repaired_and_passed_are_both_needed() -> None:
     unresolved(objection("2020-09-03", passed="2020-09-04"))
 
 
-@pytest.mark.parametrize(
-    ("repaired", "passed"), [("2020-09-04", "2020-09-05"), ("2020-09-05", "2020-09-04"), ("2020-08-04", "2020-09-04")]
-)
+@pytest.mark.parametrize(("repaired", "passed"), [("2020-09-04", "2020-09-05"), ("2020-09-05", "2020-09-04"), ("2020-08-04", "2020-09-04")])
 def test_their_order_does_not_matter(repaired: str, passed: str) -> None:
     resolved(objection("2020-08-03", repaired, passed))
 
@@ -171,9 +169,7 @@ def test_objections_belong_to_their_department() -> None:
     expect(objection("2020-09-03"), other, nm=("0", "1"), points=0, exact="0")
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_no_objection_is_no_workload(policy: str, status: str, points: str) -> None:
     h = History().add("department.registered", "2020-08-20")
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)

@@ -157,9 +157,7 @@ def test_a_dispatch_counts_for_the_department_that_sent_it() -> None:
     none_of_four(four_needed(), dispatch(History(D2), "S1 L1"))
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "10"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "10"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_no_serial_is_no_workload(policy: str, status: str, points: str) -> None:
     h = History().items(1)
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)

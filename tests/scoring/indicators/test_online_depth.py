@@ -83,9 +83,7 @@ def test_an_item_retired_but_never_published_is_no_catalogue() -> None:
     expect(h, nm=("0", "0"), points=0, exact="0", status="no_data")
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_a_catalogue_whose_items_are_all_retired_is_no_workload(policy: str, status: str, points: str) -> None:
     h = History().items(2).add("item.retired", "2020-08-21", item="I1").add("item.retired", "2020-09-21", item="I2")
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)
@@ -124,9 +122,7 @@ def test_of_versions_of_one_instant_the_greatest_event_id_holds(
 
 
 @pytest.mark.parametrize(("published_id", "retired_id", "active"), [("a", "b", False), ("b", "a", True)])
-def test_publication_and_retirement_of_one_instant_are_ordered_by_event_id(
-    published_id: str, retired_id: str, active: bool
-) -> None:
+def test_publication_and_retirement_of_one_instant_are_ordered_by_event_id(published_id: str, retired_id: str, active: bool) -> None:
     h = History().add("item.published", "2020-09-02", event_id=published_id, online_depth=4)
     h.add("item.retired", "2020-09-02", event_id=retired_id)
     if active:

@@ -166,17 +166,11 @@ def test_a_withdrawn_test_counts_nowhere(at: str) -> None:
 
 
 def test_corrections_after_t_are_not_read() -> None:
-    fails(
-        raised().add("finding.withdrawn", "2020-11-20", ref="Q1").add("case.voided", "2020-11-20"), as_of="2020-11-19"
-    )
+    fails(raised().add("finding.withdrawn", "2020-11-20", ref="Q1").add("case.voided", "2020-11-20"), as_of="2020-11-19")
 
 
 def test_a_withdrawal_takes_every_finding_of_that_name() -> None:
-    h = (
-        raised()
-        .add("department.docking_changed", "2020-08-20")
-        .add("guide.checked", "2020-09-15", check="Q1", errors=2)
-    )
+    h = raised().add("department.docking_changed", "2020-08-20").add("guide.checked", "2020-09-15", check="Q1", errors=2)
     h.add("defect.confirmed", "2020-09-15", defect="Q1").add("finding.withdrawn", "2020-09-16", ref="Q1")
     passes(h)
     assert_score(h, indicator="guide_accuracy", nm=("0", "20"), points=0, exact="0")
@@ -201,11 +195,7 @@ def test_of_two_raisings_of_one_instant_the_smallest_event_id_holds(s1: str, s2:
 
 
 def test_two_tests_on_one_case_are_two() -> None:
-    h = (
-        raised(passed="2020-09-16")
-        .add("test.raised", "2020-09-15", test="Q2")
-        .add("test.disposed", "2020-09-16", test="Q2")
-    )
+    h = raised(passed="2020-09-16").add("test.raised", "2020-09-15", test="Q2").add("test.disposed", "2020-09-16", test="Q2")
     fails(h)  # Q1 was not disposed of
 
 

@@ -198,9 +198,7 @@ def test_a_case_never_accepted_is_never_overdue() -> None:
 def test_the_item_is_the_one_named_at_acceptance() -> None:
     h = History().add("item.published", "2020-08-20", item="I1", promised_days=1)
     h.add("item.published", "2020-08-20", item="I9", promised_days=9)
-    h.case("S1", "I9", issued="2020-09-01").case("S1", "I1", accepted="2020-09-01").case(
-        "S1", "I9", completed="2020-09-10"
-    )
+    h.case("S1", "I9", issued="2020-09-01").case("S1", "I1", accepted="2020-09-01").case("S1", "I9", completed="2020-09-10")
     overdue(h)
 
 
@@ -308,9 +306,7 @@ def test_repeats_are_ignored(steps: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("suspended_id", "resumed_id", "late"), [("a", "b", True), ("b", "a", False)])
-def test_suspended_and_resumed_of_one_instant_pair_up_by_event_id(
-    suspended_id: str, resumed_id: str, late: bool
-) -> None:
+def test_suspended_and_resumed_of_one_instant_pair_up_by_event_id(suspended_id: str, resumed_id: str, late: bool) -> None:
     # suspended first: for no time, due on the 8th; resumed first: ignored, then suspended until completion
     h = case("2020-09-01", 5, "2020-09-10").add("case.suspended", "2020-09-03", event_id=suspended_id)
     (overdue if late else in_time)(h.add("case.resumed", "2020-09-03", event_id=resumed_id))

@@ -224,9 +224,7 @@ def test_handling_an_unknown_request_is_nothing() -> None:
     nowhere(History().add("request.handled", "2020-09-02").add("request.withdrawn", "2020-09-02", request="R2"))
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_no_request_is_no_workload(policy: str, status: str, points: str) -> None:
     h = History().items(1)
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)

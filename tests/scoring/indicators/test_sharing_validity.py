@@ -94,9 +94,7 @@ def test_a_retired_interface_that_failed_is_out_of_it() -> None:
     no_workload(failure("2020-09-10", "2020-09-11").add("interface.retired", "2020-09-20"))
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "5"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_nothing_shared_is_no_workload(policy: str, status: str, points: str) -> None:
     h = History().items(1)
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)

@@ -132,9 +132,7 @@ def test_test_cases_do_not_count(issued: str) -> None:
     expect(h.case("S2", completed="2020-09-10"), nm=("7", "10"), points=5, exact="5")
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "10"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "10"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_nothing_completed_is_no_workload(policy: str, status: str, points: str) -> None:
     h = History().items(1)
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)

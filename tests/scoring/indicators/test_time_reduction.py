@@ -79,9 +79,7 @@ def test_the_last_version_by_the_cut_off_holds() -> None:
     expect(h, nm=("8", "20"), points=10, exact="10", period=OCTOBER)
 
 
-@pytest.mark.parametrize(
-    ("policy", "status", "points"), [("full", "vacuous", "10"), ("zero", "vacuous", "0"), ("na", "no_data", "0")]
-)
+@pytest.mark.parametrize(("policy", "status", "points"), [("full", "vacuous", "10"), ("zero", "vacuous", "0"), ("na", "no_data", "0")])
 def test_a_catalogue_without_such_items_is_no_workload(policy: str, status: str, points: str) -> None:
     h = catalogue((5, None)).add("item.published", "2020-08-20", item="I9", case_type="instant", promised_days=0)
     expect(h, nm=("0", "0"), points=float(points), exact=points, status=status, zero_denominator=policy)

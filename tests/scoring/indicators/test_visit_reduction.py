@@ -95,9 +95,7 @@ def test_the_first_inspection_of_a_number_holds(second_at: str, fails: str) -> N
 
 
 @pytest.mark.parametrize(("failed_id", "achieved_id", "fails"), [("a", "b", "1"), ("b", "a", "0")])
-def test_of_two_inspections_of_one_instant_the_smallest_event_id_holds(
-    failed_id: str, achieved_id: str, fails: str
-) -> None:
+def test_of_two_inspections_of_one_instant_the_smallest_event_id_holds(failed_id: str, achieved_id: str, fails: str) -> None:
     h = sampled("A1").add("inspection.recorded", "2020-09-28", achieved=False, event_id=failed_id)
     h.add("inspection.recorded", "2020-09-28", achieved=True, event_id=achieved_id)
     points = {"1": "8", "0": "10"}[fails]
