@@ -11,7 +11,7 @@ from models.settings import settings as the_settings
 
 # `ci`: the same examples in every run. HYPOTHESIS_PROFILE=thorough: new ones, many more.
 _SHARED = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
-settings.register_profile("ci", max_examples=15, derandomize=True, **_SHARED)
+settings.register_profile("ci", max_examples=10, derandomize=True, **_SHARED)
 settings.register_profile("thorough", max_examples=1_000, **_SHARED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

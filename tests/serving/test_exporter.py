@@ -22,7 +22,7 @@ from streams.serving.metrics import METRICS, PREFIX
 from streams.serving.read_model import ReadModel, open_read_model
 from streams.serving.writer import Writer
 from tests.serving.conftest import StandingClock
-from tests.serving.records import A, B, BEFORE, HOUR, NOW, PERIOD, SECOND, beat, interface, score, scores, status, table, total, write
+from tests.serving.records import BEFORE, HOUR, NOW, PERIOD, SECOND, A, B, beat, interface, score, scores, status, table, total, write
 
 CATALOGUE: dict[str, tuple[str, ...]] = {
     "department_info": ("department", "name"),

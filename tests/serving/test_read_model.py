@@ -10,7 +10,7 @@ from streams.serving.layout import Layout
 from streams.serving.read_model import ReadModel
 from streams.serving.writer import Writer
 from tests.serving.conftest import StandingClock
-from tests.serving.records import A, B, BEFORE, C, HOUR, NOW, PERIOD, SECOND, alert, beat, score, scores, status, table, text, total, write
+from tests.serving.records import BEFORE, HOUR, NOW, PERIOD, SECOND, A, B, C, alert, beat, score, scores, status, table, text, total, write
 
 
 async def test_ranks_come_from_the_exact_points(writer: Writer, layout: Layout, model: ReadModel) -> None:

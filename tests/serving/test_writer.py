@@ -19,7 +19,7 @@ from streams.serving.connection import connect_async
 from streams.serving.layout import Layout, layout_of, record_of, stamped
 from streams.serving.rows import MalformedRecordError, Row, row_of
 from streams.serving.writer import Writer
-from tests.serving.records import A, B, HOUR, NOW, PERIOD, SECOND, alert, beat, message, rows, score, text, total, write
+from tests.serving.records import HOUR, NOW, PERIOD, SECOND, A, B, alert, beat, message, rows, score, text, total, write
 
 
 @pytest.fixture
