@@ -81,6 +81,7 @@ class Department:
         self.version += 1
         if self.first_event_at is None or at < self.first_event_at:
             self.first_event_at = at
+            self.lasting_change(self.context.time.period_of(at))  # it is scored from here on
         if self.last_event_at is None or at > self.last_event_at:
             self.last_event_at = at
 

@@ -19,6 +19,7 @@ from scoring.local_time import DAYS, FIRST_DAY, FIRST_YEAR, LAST_YEAR
 
 _FIXED_HOLIDAYS = frozenset({(1, 1), (5, 1), (5, 2), (10, 1), (10, 2), (10, 3)})
 _SATURDAY = 5
+EXAMPLE = '{"year": 2027, "notice": "国办发明电〔2026〕N号", "holidays": ["2027-01-01"], "workdays": ["2027-01-03"]}'
 _LIBRARY_YEARS = frozenset(day.year for day in constants.holidays)
 
 
@@ -102,26 +103,25 @@ def override_of(content: object) -> YearOverride:
     Raises:
         ValueError: a field is missing, not a date of that year, or both a holiday and a workday; the text gives an example.
     """
-    example = '{"year": 2027, "notice": "国办发明电〔2026〕N号", "holidays": ["2027-01-01"], "workdays": ["2027-01-03"]}'
     if not isinstance(content, dict) or not isinstance(content.get("year"), int):
-        raise ValueError(f"year is missing or not a number; for example {example}")
+        raise ValueError(f"year is missing or not a number; for example {EXAMPLE}")
     year = content["year"]
     if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise ValueError(f"year {year} is not one of {FIRST_YEAR} to {LAST_YEAR}; for example {example}")
-    holidays, workdays = (_dates(content, field, year, example) for field in ("holidays", "workdays"))
+        raise ValueError(f"year {year} is not one of {FIRST_YEAR} to {LAST_YEAR}; for example {EXAMPLE}")
+    holidays, workdays = (_dates(content, field, year) for field in ("holidays", "workdays"))
     if both := holidays & workdays:
         raise ValueError(f"{year}: {min(both)} is listed as a holiday and as a workday")
     return YearOverride(year, str(content.get("notice", "")), holidays, workdays)
 
 
-def _dates(content: dict[str, object], field: str, year: int, example: str) -> frozenset[date]:
+def _dates(content: dict[str, object], field: str, year: int) -> frozenset[date]:
     values = content.get(field)
     if not isinstance(values, list):
-        raise ValueError(f"{year}: {field} should be a list of dates; for example {example}")
+        raise ValueError(f"{year}: {field} should be a list of dates; for example {EXAMPLE}")
     try:
         days = frozenset(_date(value) for value in values)
     except ValueError as error:
-        raise ValueError(f"{year}: {field}: {error}; for example {example}") from None
+        raise ValueError(f"{year}: {field}: {error}; for example {EXAMPLE}") from None
     if wrong := [day for day in days if day.year != year]:
         raise ValueError(f"{year}: {field}: {min(wrong)} is not in {year}")
     return days

@@ -74,14 +74,21 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  # one a way to end
         return _end("interrupted", Exit.NOT_RIGHT)
     except typer.Exit as end:
         return end.exit_code
-    except (BrokenPipeError, SystemExit):  # click exits by itself on a broken pipe, and on nothing else
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough: not a fault
-        return Exit.RIGHT
+    except BrokenPipeError:
+        return _seen_enough()
+    except SystemExit as end:  # click exits by itself on a broken pipe
+        return _seen_enough() if isinstance(end.__context__, BrokenPipeError) else int(end.code or 0)
     except Exception as error:
         if os.environ.get("ONESTOP_DEBUG"):
             raise
         return _end(f"a fault of the program ({type(error).__name__}: {error}); set ONESTOP_DEBUG=1 for its place and report it", 1)
     return int(code or Exit.RIGHT)
+
+
+def _seen_enough() -> int:
+    """The reader of stdout has closed it: not a fault, and nothing more is to be written there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.RIGHT
 
 
 def _end(sentence: str, code: int) -> int:

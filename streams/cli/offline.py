@@ -16,6 +16,7 @@ from scoring.scores import AnyRecord, score_city
 from streams.cli.support import (
     Exit,
     Rejections,
+    check_department,
     check_period,
     parse_as_of,
     print_json,
@@ -70,6 +71,7 @@ def score(
     Example: onestop score city.jsonl --as-of 2020-11-10T12:00:00+08:00
     """
     check_period(period)
+    check_department(department)
     rejections = Rejections()
     city = fold_files(files, as_of, ruleset, rejections)
     records = select(score_city(city), period, department)

@@ -11,7 +11,7 @@ from redis import RedisError
 from models.settings import Settings, SettingsError
 from streams.cli.broker import set_up_logging
 from streams.cli.offline import DepartmentOption, Json, PeriodOption
-from streams.cli.support import Exit, check_period, fail, output, print_json, say, the_settings
+from streams.cli.support import Exit, check_department, check_period, fail, output, print_json, say, the_settings
 from streams.cli.tables import print_scores
 from streams.serving.connection import redis_address
 from streams.serving.read_model import ReadModel, open_read_model
@@ -49,6 +49,7 @@ def scores(period: PeriodOption = None, department: DepartmentOption = None, jso
     Example: onestop scores --period 2020-09
     """
     check_period(period)
+    check_department(department)
 
     def read(model: ReadModel) -> Exit:
         if json:

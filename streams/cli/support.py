@@ -17,11 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from models.events import Envelope
+from models.identifiers import check_uscc
 from models.instants import from_instant, parse_instant
 from models.rulesets import Ruleset, RulesetError, load_ruleset
 from models.settings import Settings, SettingsError, settings
 from models.text import Text
 from models.wire import MAX_RECORD_BYTES, Rejection, parse_chunk
+from scoring.workdays import EXAMPLE as CALENDAR_EXAMPLE
 from scoring.workdays import Workdays, override_of, published_workdays
 
 CHUNK_LINES = 2_000
@@ -84,7 +86,8 @@ def the_calendar() -> Workdays:
             raise ValueError("a year is listed twice; give each year once")  # noqa: TRY301  # one sentence for every fault of the file
         return Workdays(overrides)
     except (OSError, ValueError) as error:
-        fail(f"ONESTOP_CALENDAR_FILE: {path}: {error}")
+        example = "" if "for example" in str(error) else f"; for example {CALENDAR_EXAMPLE}"
+        fail(f"ONESTOP_CALENDAR_FILE: {path}: {error}{example}")
 
 
 def parse_as_of(text: str | None) -> datetime:
@@ -100,6 +103,15 @@ def parse_as_of(text: str | None) -> datetime:
 def is_period(text: str) -> bool:
     """Whether a text is a period, `YYYY-MM`."""
     return re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) is not None
+
+
+def check_department(code: str | None) -> None:
+    """End the command when a department is given whose code is none."""
+    try:
+        if code is not None:
+            check_uscc(code)
+    except ValueError as error:
+        fail(f"--department: {error}; for example --department 91350100M000100Y43")
 
 
 def check_period(text: str | None) -> None:
@@ -195,7 +207,7 @@ def _some_lines(stream: IO[bytes]) -> list[bytes]:
         ended = value.endswith(b"\n")
         while not ended and (rest := stream.readline(MAX_RECORD_BYTES + 2)):
             ended = rest.endswith(b"\n")  # too long: known to be oversized, the rest is passed over
-        values.append(value.removesuffix(b"\n"))
+        values.append(value.removesuffix(b"\n").removesuffix(b"\r"))
     return values
 
 

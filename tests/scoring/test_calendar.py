@@ -109,6 +109,9 @@ def test_an_override_publishes_a_year() -> None:
     assert workdays.covers(UNPUBLISHED)
     assert not workdays.covers(UNPUBLISHED + 1)
     assert after(f"{UNPUBLISHED - 1}-12-31", 1, workdays)[1] is False
+    gap = Workdays([override_of({"year": UNPUBLISHED + 1, "notice": "n", "holidays": [], "workdays": []})])
+    assert after(f"{UNPUBLISHED}-12-31", 1, gap)[1] is False, "the day counted from is not counted"
+    assert after(f"{UNPUBLISHED}-12-30", 1, gap)[1] is True
 
 
 @pytest.mark.parametrize(

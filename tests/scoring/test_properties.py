@@ -41,7 +41,7 @@ for_every_indicator = pytest.mark.parametrize("indicator", BY_ID)
 # In records, what changes with every fact, with time, or with other departments.
 AS_IT_COMES = ("version", "as_of", "rank", "ranked")
 # Every prefix is scored three times.
-SHORT = 16
+SHORT = 12
 CORRECTIONS = (
     "serial.voided", "case.voided", "licence.voided", "request.withdrawn", "complaint.reversed", "finding.withdrawn",
     "objection.appeal_decided", "item.retired", "interface.retired", "table.retired",
