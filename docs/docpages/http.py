@@ -1,0 +1,37 @@
+"""`http.md`: the operations of the API, from its router."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from docpages.markdown import blocks, code, table
+from docpages.schemas import said
+from streams.serving import api
+
+
+def sections() -> dict[str, str]:
+    """The overview and the operations."""
+    found = list(_operations())
+    overview = table(["operation", "answers"], ([code(f"GET {path}"), operation["summary"]] for path, operation in found))
+    return {"overview": overview, "operations": blocks(_section(path, operation) for path, operation in found)}
+
+
+def _operations() -> Iterator[tuple[str, dict[str, Any]]]:
+    app = FastAPI()
+    app.include_router(api.router)
+    for path, methods in app.openapi()["paths"].items():
+        yield path, methods["get"]
+
+
+def _section(path: str, operation: dict[str, Any]) -> str:
+    rows = [
+        [code(parameter["name"]), said(parameter["schema"]).removesuffix(" or null"), _default(parameter), parameter.get("description", "")]
+        for parameter in operation.get("parameters", [])
+    ]
+    return blocks([f"### GET {path}", operation.get("description", ""), table(["parameter", "value", "default", "meaning"], rows)])
+
+
+def _default(parameter: dict[str, Any]) -> str:
+    default = parameter["schema"].get("default")
+    return "" if default is None else code(default)
