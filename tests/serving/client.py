@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,8 +34,13 @@ async def ask(app: Any, url: str, accept: str = "*/*", method: str = "GET") -> A
     }  # fmt: skip
     sent: list[Any] = []
 
+    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if (request := next(requests, None)) is None:
+            await asyncio.Event().wait()  # the client stays until it has its answer
+            raise AssertionError
+        return request
 
     async def send(message: Any) -> None:
         sent.append(message)

@@ -16,18 +16,30 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import faust
+import orjson
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
+from pydantic import TypeAdapter
 from yarl import URL
 
+from models.events import Envelope, Event
+from models.facts import Fact, to_fact
+from models.instants import parse_instant
+from models.rulesets import default_ruleset
+from models.settings import Settings
+from scoring.workdays import published_workdays
+from streams.app import Composition
 from streams.chunks import Chunk, chunk_scheduler
+from streams.metrics import WorkerMetrics
+from tests.support.builder import when
 
 CASES, SERIALS = "cases", "serials"
 CHANGELOG = "facts-changelog"
 INPUTS = frozenset({CASES, SERIALS})
+_EVENTS: TypeAdapter[list[Envelope]] = TypeAdapter(list[Event])
 PLENTY = 200  # turns of the loop after which nothing moves that is not held
 
 
@@ -405,3 +417,42 @@ async def bench_of(driver: ModuleType, *partitions: TP, **how: Any) -> AsyncIter
         for task in mine:
             task.cancel()
         await asyncio.gather(*mine, return_exceptions=True)
+
+
+# --- the application itself, without a broker
+
+
+class SetClock:
+    """A clock that the test sets, in microseconds or by a text."""
+
+    def __init__(self, now: int | str) -> None:
+        self.set(now)
+
+    def set(self, now: int | str) -> None:
+        self._now = parse_instant(when(now)) if isinstance(now, str) else now
+
+    def add(self, microseconds: int) -> None:
+        self._now += microseconds
+
+    def now(self) -> int:
+        return self._now
+
+
+def compose(now: int | str, **settings: Any) -> Composition:
+    """What an application is made of, at an instant."""
+    given = {"partitions": 4, "worker_id": "w1", "broker": "127.0.0.1:9", **settings}
+    return Composition(Settings(**given), default_ruleset(), published_workdays(), SetClock(now), WorkerMetrics())
+
+
+def facts_of_events(events: Iterable[dict[str, Any]]) -> list[Fact]:
+    """The facts of events given as JSON objects."""
+    return [to_fact(event) for event in _EVENTS.validate_python(list(events))]
+
+
+def input_record(event: dict[str, Any], offset: int = 0, arrival: str | int | None = None, **more: Any) -> Record:
+    """An event as a producer that does everything right sends it."""
+    at = parse_instant(when(arrival)) // 1_000 if isinstance(arrival, str) else arrival
+    given = {"key": str(event.get("department")).encode(), "value": orjson.dumps(event), **more}
+    if at is not None:
+        given["timestamp"] = at
+    return Record("cases", given.pop("partition", 0), offset, **given)

@@ -1,0 +1,194 @@
+"""The HTTP API, and its errors: problem documents, every one of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator
+
+from models.settings import Settings, load_settings
+from scoring.indicators import INDICATORS
+from streams.serving.layout import Layout
+from streams.serving.read_model import ReadModel, open_read_model
+from streams.serving.web import create_app
+from streams.serving.writer import Writer
+from tests.serving.client import Answer, ask
+from tests.serving.conftest import StandingClock
+from tests.serving.records import BEFORE, NOW, PERIOD, SECOND, A, B, alert, beat, interface, scores, status, table, text, write
+
+
+@pytest.fixture
+async def app(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> FastAPI:
+    await write(
+        writer, layout,
+        *scores(A, points="50"), *scores(B, points="60"), *scores(A, BEFORE), status(A, "甲"), status(B, "乙"),
+        interface("JK1"), interface("JK2", B, up=False), table("KB1"), table("KB2", B, overdue=True), beat(0, NOW - SECOND), beat(1),
+        *(alert(f"S{n}", department=[A, B][n % 2], due=NOW - n * SECOND) for n in range(5)),
+        alert("D1", "case_due_soon", due=NOW + SECOND), alert("R1", state="resolved"), alert("J", "interface_failed", B, due=None),
+    )  # fmt: skip
+    return create_app(settings, model)
+
+
+def is_problem(answer: Answer, status: int, path: str) -> dict[str, Any]:
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json
+    assert document["status"] == status
+    assert document["instance"] == path
+    assert document["title"]
+    assert document["detail"]
+    return document
+
+
+async def test_periods(app: FastAPI) -> None:
+    answer = await ask(app, "/api/v1/periods")
+    assert [(p["period"], p["state"], p["current"]) for p in answer.json["items"]] == [(PERIOD, "open", True), (BEFORE, "closing", False)]
+
+
+async def test_scores_of_the_current_period_by_default(app: FastAPI) -> None:
+    answer = (await ask(app, "/api/v1/scores")).json
+    assert answer["period"] == PERIOD
+    assert len(answer["items"]) == 34
+    assert [i["rank"] for i in answer["items"] if i["indicator"] == "total"] == [2, 1]
+    [one] = (await ask(app, f"/api/v1/scores?period={BEFORE}&department={A}&indicator=instant_items")).json["items"]
+    assert one == scores(A, BEFORE)[1].model_dump(exclude_none=True)
+    assert (await ask(app, "/api/v1/scores?period=2019-01")).json == {"period": "2019-01", "items": []}
+
+
+async def test_status(app: FastAPI) -> None:
+    answer = (await ask(app, "/api/v1/status")).json
+    assert [d["name"] for d in answer["items"]] == ["甲", "乙"]
+    assert answer["items"][0]["cases_due_soon"] == {"24h": 1, "72h": 3}
+    assert (answer["as_of"], answer["last_update"], answer["missing_partitions"]) == (text(NOW), text(NOW - SECOND), [])
+    assert [p["partition"] for p in answer["partitions"]] == [0, 1]
+    assert len((await ask(app, f"/api/v1/status?department={B}")).json["items"]) == 1
+
+
+async def test_interfaces_and_tables(app: FastAPI) -> None:
+    assert [i["interface"] for i in (await ask(app, "/api/v1/interfaces")).json["items"]] == ["JK1", "JK2"]
+    assert [i["interface"] for i in (await ask(app, "/api/v1/interfaces?up=false")).json["items"]] == ["JK2"]
+    assert [i["table"] for i in (await ask(app, f"/api/v1/tables?department={A}")).json["items"]] == ["KB1"]
+    assert [i["table"] for i in (await ask(app, "/api/v1/tables?overdue=true")).json["items"]] == ["KB2"]
+
+
+async def test_alerts(app: FastAPI) -> None:
+    assert (await ask(app, "/api/v1/alerts")).json["total"] == 7
+    assert [a["id"].split("|")[2:4] for a in (await ask(app, "/api/v1/alerts?state=resolved")).json["items"]] == [["case", "R1"]]
+    assert (await ask(app, "/api/v1/alerts?state=all")).json["total"] == 8
+    found = (await ask(app, f"/api/v1/alerts?kind=interface_failed&kind=case_due_soon&department={B}")).json
+    assert [a["kind"] for a in found["items"]] == ["interface_failed"]
+
+
+async def test_cases_are_paged(app: FastAPI) -> None:
+    first = (await ask(app, "/api/v1/cases?limit=3")).json
+    assert (first["total"], [c["serial"] for c in first["items"]]) == (5, ["S4", "S3", "S2"])
+    assert first["items"][0] == {
+        "department": A, "department_name": "甲", "serial": "S4", "item": "I1", "acceptance_no": "NS4", "state": "overdue",
+        "due_at": text(NOW - 4 * SECOND), "since": alert().since, "alert": alert("S4", due=NOW - 4 * SECOND).id,
+    }  # fmt: skip
+    second = (await ask(app, f"/api/v1/cases?limit=3&cursor={first['next_cursor']}")).json
+    assert ([c["serial"] for c in second["items"]], second["next_cursor"]) == (["S1", "S0"], None)
+    assert [c["serial"] for c in (await ask(app, f"/api/v1/cases?department={B}")).json["items"]] == ["S3", "S1"]
+    assert [c["serial"] for c in (await ask(app, "/api/v1/cases?state=due_soon")).json["items"]] == ["D1"]
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("/api/v1/scores?period=2020-13", "period"),
+        ("/api/v1/scores?indicator=other", "indicator"),
+        ("/api/v1/cases?state=open", "state"),
+        ("/api/v1/cases?limit=0", "limit"),
+        ("/api/v1/cases?limit=1001", "limit"),
+        ("/api/v1/cases?cursor=%21%21", "next_cursor"),
+        ("/api/v1/cases?cursor=_____w", "next_cursor"),
+        ("/api/v1/alerts?kind=nothing", "kind"),
+        ("/?period=november", "period"),
+    ],
+)
+async def test_wrong_parameters_are_named(app: FastAPI, url: str, says: str) -> None:
+    assert says in is_problem(await ask(app, url), 422, url.partition("?")[0])["detail"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/nothing", "/departments/nobody", "/indicators/nothing", "/static/nothing.css"])
+async def test_what_is_not_there(app: FastAPI, path: str) -> None:
+    is_problem(await ask(app, path), 404, path)
+
+
+async def test_other_methods(app: FastAPI) -> None:
+    answer = await ask(app, "/api/v1/scores", method="POST")
+    is_problem(answer, 405, "/api/v1/scores")
+    assert answer.headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/scores", "/api/v1/cases", "/", "/readyz", "/cases"])
+async def test_redis_down(path: str) -> None:
+    settings = load_settings(redis_url="redis://:secret@127.0.0.1:1/3")
+    model = open_read_model(settings, StandingClock())
+    answer = await ask(create_app(settings, model), path)
+    detail = is_problem(answer, 503, path)["detail"]
+    assert "127.0.0.1:1/3" in detail
+    assert "ONESTOP_REDIS_URL" in detail
+    assert "secret" not in answer.text
+    assert answer.headers["retry-after"] == "5"
+
+
+async def test_faults_of_the_program(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("inner secret")
+
+    monkeypatch.setattr(app.state.model, "periods", broken)
+    answer = await ask(app, "/api/v1/periods")
+    is_problem(answer, 500, "/api/v1/periods")
+    assert "inner secret" not in answer.text
+
+
+async def test_a_browser_gets_errors_as_pages(app: FastAPI) -> None:
+    answer = await ask(app, "/departments/%3Cb%3E", accept="text/html,application/xhtml+xml")
+    assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "<b>" not in answer.text
+    is_problem(await ask(app, "/api/v1/nothing", accept="text/html"), 404, "/api/v1/nothing")
+
+
+async def test_openapi_describes_every_answer(app: FastAPI) -> None:
+    schema = (await ask(app, "/api/openapi.json")).json
+    assert set(schema["paths"]) == {f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "cases")}
+    for path, operations in schema["paths"].items():
+        described = operations["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        validator = Draft202012Validator({**described, "components": schema["components"]})
+        validator.validate((await ask(app, path)).json)
+        assert set(operations["get"]["responses"]) == {"200", "422", "503"}
+        assert list(operations["get"]["responses"]["422"]["content"]) == ["application/problem+json"]
+
+
+async def test_the_documentation_needs_nothing_from_elsewhere(app: FastAPI) -> None:
+    page = (await ask(app, "/api/docs")).text
+    for path in (await ask(app, "/api/openapi.json")).json["paths"]:
+        assert path in page
+    assert not re.search(r"(src|href)=\"(https?:)?//", page)
+    assert all(indicator.id in page for indicator in INDICATORS)
+
+
+async def test_health_and_readiness(app: FastAPI, clock: StandingClock, writer: Writer, layout: Layout) -> None:
+    assert (await ask(app, "/healthz")).json == {"status": "ok"}
+    clock.instant = NOW + 58 * SECOND
+    assert (await ask(app, "/readyz")).json == {"status": "ready", "last_update": text(NOW - SECOND), "catching_up": []}
+    clock.instant = NOW + 60 * SECOND
+    assert "61 s old" in is_problem(await ask(app, "/readyz"), 503, "/readyz")["detail"]
+    await write(writer, layout, beat(0, NOW + SECOND, catching_up=True))
+    assert (await ask(app, "/readyz")).json["catching_up"] == [0]
+
+
+async def test_not_ready_before_every_partition_has_been_heard_of(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+    await write(writer, layout, beat(0))
+    assert "partitions 1 " in is_problem(await ask(create_app(settings, model), "/readyz"), 503, "/readyz")["detail"]
+
+
+async def test_metrics_as_text_and_openmetrics(app: FastAPI) -> None:
+    answer = await ask(app, "/metrics", accept="text/plain;version=0.0.4")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert f'govscore_department_rank{{department="{A}",period="{PERIOD}"}} 2.0' in answer.text
+    assert (await ask(app, "/metrics", accept="application/openmetrics-text;version=1.0.0")).text.endswith("# EOF\n")
