@@ -46,19 +46,10 @@ class Layout:
         """Hash `department|indicator` → value."""
         return f"{self.base}scores:{period}"
 
-    def still_open(self, period: str) -> str:
-        """Set of the totals of a period that say it is open."""
-        return f"{self.base}open:{period}"
-
     @property
     def periods(self) -> str:
         """Set of the periods with scores."""
         return f"{self.base}periods"
-
-    @property
-    def period_states(self) -> str:
-        """Hash period → open, closing or closed, where a worker has said so."""
-        return f"{self.base}period_states"
 
     @property
     def status(self) -> str:

@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 PeriodState = Literal["open", "closing", "closed"]
 AlertState = Literal["firing", "resolved"]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
-PERIOD_STATES: tuple[PeriodState, ...] = get_args(PeriodState)
 T = TypeVar("T")
 
 
@@ -210,22 +209,16 @@ class ReadModel:
         *scores, status = pipeline.execute()
         records = [record for held in scores for record in with_ranks(_ordered(_parsed(held, parse_score)))]
         parsed = _status(status)
-        return Snapshot(now, self._periods(labels), records, parsed, self.freshness(parsed))
+        return Snapshot(now, self._periods(labels, parsed), records, parsed, self.freshness(parsed))
 
-    def _periods(self, labels: Sequence[str]) -> list[Period]:
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.hgetall(self._layout.period_states)
-        for label in labels:
-            pipeline.scard(self._layout.still_open(label))
-        said, *still_open = pipeline.execute()
-        states = {label.decode(): state.decode() for label, state in said.items()}
-        return [self._period(label, states.get(label), opened) for label, opened in zip(labels, still_open, strict=True)]
+    def _periods(self, labels: Sequence[str], status: Status | None = None) -> list[Period]:
+        departments = (status or self.status()).departments.values()
+        return [self._period(label, closed=_closed(label, departments)) for label in labels]
 
-    def _period(self, label: str, said: str | None, still_open: int) -> Period:
+    def _period(self, label: str, *, closed: bool) -> Period:
         number = parse_period(label)
         start, end, now = self.time.start_of(number), self.time.end_of(number), self.now()
-        derived: PeriodState = "open" if now < end else "closing" if still_open else "closed"
-        state = next((known for known in PERIOD_STATES if known == said), derived)
+        state: PeriodState = "closed" if closed else "open" if now < end else "closing"
         zone = self.time.zone
         return Period(
             period=label, state=state, starts_at=format_instant(start, zone), ends_at=format_instant(end, zone), current=start <= now < end
@@ -264,6 +257,12 @@ class ReadModel:
 def open_read_model(settings: Settings, clock: Clock | None = None) -> ReadModel:
     """The read model that the settings name."""
     return ReadModel(connect(settings), layout_of(settings), local_time(settings.timezone), settings.partitions, clock or SystemClock())
+
+
+def _closed(label: str, departments: Iterable[DepartmentStatus]) -> bool:
+    """Whether every department that was scored in a period has it closed. History loaded later stays open until closed by hand."""
+    states = [label in held.closed_periods for held in departments]
+    return bool(states) and all(states)
 
 
 def _alert(_: str, value: bytes) -> AlertRecord:

@@ -60,9 +60,8 @@ def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None, *
 
 def _score(layout: Layout, name: str, value: bytes) -> Row:
     record = parse_score(name, value)
-    mark = ("+" if "period_open" in record.reasons else "-") if isinstance(record, TotalRecord) else ""
     field = f"{record.department}|{record.indicator}"
-    return Row(layout.scores(record.period), field, _value(record.version, record.as_of, value), f"{record.period}|{mark}")
+    return Row(layout.scores(record.period), field, _value(record.version, record.as_of, value), record.period)
 
 
 def _status(layout: Layout, name: str, value: bytes) -> Row:
@@ -125,4 +124,4 @@ def _tombstone(layout: Layout, topic: str, name: str) -> Row:
     if len(parts) != PARTS_OF_SCORE_KEY:
         raise MalformedRecordError(f"the key {name[:80]!r} is not department|period|indicator")
     department, period, indicator = parts
-    return Row(layout.scores(period), f"{department}|{indicator}", None, f"{period}|")
+    return Row(layout.scores(period), f"{department}|{indicator}", None, period)

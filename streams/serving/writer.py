@@ -11,12 +11,12 @@ from models.instants import parse_instant
 from streams.serving.layout import Layout, Place, place_field, record_of
 from streams.serving.rows import Row
 
-# KEYS: offsets, periods, alerts, firing, and the base of `open:PERIOD`.
+# KEYS: offsets, periods, alerts, firing.
 # ARGV: whether records that were older have been appended again; the number of partitions;
 #       for each partition its field, the offset expected there ('' for none) and the next one;
 #       for each row its key, field, value ('' deletes), index, and whether it is one that a projector has appended again.
 APPLY = """
-local offsets, periods, alerts, firing, open = unpack(KEYS)
+local offsets, periods, alerts, firing = unpack(KEYS)
 local partitions = tonumber(ARGV[2])
 local first = 3 + 3 * partitions
 for i = 3, first - 1, 3 do
@@ -41,16 +41,6 @@ local function index_alert(alert, index)
   redis.call('HSET', firing, alert, index)
 end
 
-local function index_score(name, index, written)
-  local period, mark = string.match(index, '^(.*)|(.*)$')
-  if written then redis.call('SADD', periods, period) end
-  if mark == '+' then
-    redis.call('SADD', open .. period, name)
-  elseif mark == '-' or not written then
-    redis.call('SREM', open .. period, name)
-  end
-end
-
 local stale = {}
 for i = first, #ARGV, 5 do
   local key, name, value, index, again = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
@@ -61,7 +51,7 @@ for i = first, #ARGV, 5 do
     stale[#stale + 1] = {(i - first) / 5, held}
   else
     if value == '' then redis.call('HDEL', key, name) else redis.call('HSET', key, name, value) end
-    if key == alerts then index_alert(name, index) elseif index ~= '' then index_score(name, index, value ~= '') end
+    if key == alerts then index_alert(name, index) elseif index ~= '' and value ~= '' then redis.call('SADD', periods, index) end
   end
 end
 
@@ -129,7 +119,7 @@ class Writer:
             arguments += [place_field(place), "" if before is None else str(before), str(following)]
         for row in batch:
             arguments += [row.key, row.field, row.value or b"", row.index, "1" if row.again else "0"]
-        keys = [layout.offsets, layout.periods, layout.alerts, layout.firing, layout.still_open("")]
+        keys = [layout.offsets, layout.periods, layout.alerts, layout.firing]
         answer = await self._apply(keys=keys, args=arguments)
         if answer == b"wiped":
             return Applied(wiped=True)

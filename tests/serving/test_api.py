@@ -155,7 +155,9 @@ async def test_a_browser_gets_errors_as_pages(app: FastAPI) -> None:
 
 async def test_openapi_describes_every_answer(app: FastAPI) -> None:
     schema = (await ask(app, "/api/openapi.json")).json
-    assert set(schema["paths"]) == {f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "cases")}
+    assert set(schema["paths"]) == {
+        f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "cases")
+    }
     for path, operations in schema["paths"].items():
         described = operations["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         validator = Draft202012Validator({**described, "components": schema["components"]})
@@ -182,7 +184,9 @@ async def test_health_and_readiness(app: FastAPI, clock: StandingClock, writer: 
     assert (await ask(app, "/readyz")).json["catching_up"] == [0]
 
 
-async def test_not_ready_before_every_partition_has_been_heard_of(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+async def test_not_ready_before_every_partition_has_been_heard_of(
+    settings: Settings, model: ReadModel, writer: Writer, layout: Layout
+) -> None:
     await write(writer, layout, beat(0))
     assert "partitions 1 " in is_problem(await ask(create_app(settings, model), "/readyz"), 503, "/readyz")["detail"]
 

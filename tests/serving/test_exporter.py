@@ -114,7 +114,7 @@ async def test_values(full: ReadModel) -> None:
     assert of(found, "table_last_update_timestamp_seconds", department=A, table="KB2") is None
     assert of(found, "table_next_due_timestamp_seconds", department=A, table="KB2") == (NOW + HOUR) / SECOND
     assert of(found, "period_info", period=PERIOD, state="open") == 1
-    assert of(found, "period_info", period=BEFORE, state="closed") == 1
+    assert of(found, "period_info", period=BEFORE, state="closing") == 1
     assert of(found, "period_start_timestamp_seconds", period=PERIOD) == parse_instant("2020-11-01T00:00:00+08:00") / SECOND
     assert of(found, "scoreboard_last_update_timestamp_seconds") == NOW / SECOND - 5
     assert of(found, "department_last_update_timestamp_seconds", department=A) == NOW / SECOND
@@ -124,7 +124,10 @@ async def test_values(full: ReadModel) -> None:
 
 
 async def test_deductions_are_no_points_and_points_no_deductions(full: ReadModel) -> None:
-    by_name = {n: {dict(labels).get("indicator") for name, labels in samples(full) if name == PREFIX + n} for n in ("indicator_points", "deduction_points")}
+    by_name = {
+        n: {dict(labels).get("indicator") for name, labels in samples(full) if name == PREFIX + n}
+        for n in ("indicator_points", "deduction_points")
+    }
     assert by_name["deduction_points"] == {i.id for i in INDICATORS if i.deduction}
     assert by_name["indicator_points"] == {i.id for i in INDICATORS if not i.deduction}
 
@@ -141,9 +144,7 @@ async def test_no_ratio_without_a_denominator(full: ReadModel) -> None:
 
 
 async def test_overrides_have_kinds_of_reasons_and_no_identifiers(full: ReadModel) -> None:
-    found = {
-        (dict(labels)["indicator"], dict(labels)["reason"]) for name, labels in samples(full) if name == f"{PREFIX}indicator_override"
-    }
+    found = {(dict(labels)["indicator"], dict(labels)["reason"]) for name, labels in samples(full) if name == f"{PREFIX}indicator_override"}
     assert found == {("case_aggregation", "not_docked"), ("case_aggregation", "complaint"), ("visit_reduction", "vacuous")}
 
 
@@ -190,7 +191,9 @@ async def test_with_redis_down_the_last_values_and_their_true_time() -> None:
     assert kept == [line for line in after.splitlines() if not any(name in line for name in changing)]
     assert "govscore_redis_errors_total 0.0" in before
     assert "govscore_redis_errors_total 1.0" in after
-    assert [s.value for f in parse(after) for s in f.samples if s.name.endswith("scoreboard_last_update_timestamp_seconds")] == [NOW / SECOND - 30]
+    assert [s.value for f in parse(after) for s in f.samples if s.name.endswith("scoreboard_last_update_timestamp_seconds")] == [
+        NOW / SECOND - 30
+    ]
 
 
 async def test_redis_that_was_never_there() -> None:
@@ -206,7 +209,15 @@ async def test_with_very_many_departments_only_what_is_wrong(
 ) -> None:
     monkeypatch.setattr("streams.serving.exporter.MANY_DEPARTMENTS", 1)
     await write(
-        writer, layout, status(A), status(B), total(A), interface("up"), interface("down", up=False), table("good"), table("bad", overdue=True)
+        writer,
+        layout,
+        status(A),
+        status(B),
+        total(A),
+        interface("up"),
+        interface("down", up=False),
+        table("good"),
+        table("bad", overdue=True),
     )
     found = samples(model)
     assert {dict(labels)["interface"] for _, labels in found if "interface" in dict(labels)} == {"down"}

@@ -39,8 +39,17 @@ from tests.serving.records import (
     write,
 )
 
-EVIL = '<script>alert("&\')</script>'
-PAGES = ["/", f"/?period={BEFORE}", f"/departments/{A}", "/indicators/case_aggregation", "/indicators/guide_accuracy", "/cases", "/cases?state=due_soon", "/api/docs"]
+EVIL = "<script>alert(\"&')</script>"
+PAGES = [
+    "/",
+    f"/?period={BEFORE}",
+    f"/departments/{A}",
+    "/indicators/case_aggregation",
+    "/indicators/guide_accuracy",
+    "/cases",
+    "/cases?state=due_soon",
+    "/api/docs",
+]
 
 
 @pytest.fixture
@@ -137,7 +146,18 @@ async def test_the_scoreboard_ranks_and_marks(settings: Settings, model: ReadMod
 @pytest.mark.usefixtures("fill")
 async def test_a_department_shows_reasons_alerts_and_history(settings: Settings, model: ReadModel) -> None:
     texts = "|".join(read((await ask(app_in(settings, model, "en"), f"/departments/{A}")).text).texts)
-    for shown in ("2 / 2", "zeroed", "not docked with the case store", "no data", "no workload", "capped", "interface failed", BEFORE, "never", EVIL):
+    for shown in (
+        "2 / 2",
+        "zeroed",
+        "not docked with the case store",
+        "no data",
+        "no workload",
+        "capped",
+        "interface failed",
+        BEFORE,
+        "never",
+        EVIL,
+    ):
         assert shown in texts
 
 
@@ -177,7 +197,9 @@ async def test_an_indicator_lists_the_best_first(settings: Settings, model: Read
     assert "Y = N/M; points = 10·Y" in base
 
 
-async def test_a_department_without_status_has_its_code_for_a_name(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+async def test_a_department_without_status_has_its_code_for_a_name(
+    settings: Settings, model: ReadModel, writer: Writer, layout: Layout
+) -> None:
     await write(writer, layout, total(A))
     app = app_in(settings, model, "en")
     assert A in (await ask(app, "/")).text
@@ -197,7 +219,16 @@ def test_every_text_is_used_and_every_name_known() -> None:
     known = set(re.findall(r"\bt\(\s*\"(\w+)\"", source))
     assert known <= set(TEXTS)
     computed = {"open", "closing", "closed", "scored", "vacuous", "zeroed", "no_data"} | {n for n in TEXTS if n.startswith("error_")}
-    kinds = {"case_due_soon", "case_overdue", "request_due_soon", "request_overdue", "interface_failed", "table_overdue", "indicator_zeroed", "period_closed"}
+    kinds = {
+        "case_due_soon",
+        "case_overdue",
+        "request_due_soon",
+        "request_overdue",
+        "interface_failed",
+        "table_overdue",
+        "indicator_zeroed",
+        "period_closed",
+    }
     assert set(TEXTS) - known == (computed | kinds | {"overdue_cases", "due_soon_cases"}) - known
 
 

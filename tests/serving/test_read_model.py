@@ -36,18 +36,20 @@ async def test_records_are_in_order_and_the_total_last(writer: Writer, layout: L
     assert [getattr(r, "number", "total") for r in found[:17]] == [*range(1, 17), "total"]
 
 
-async def test_periods_and_their_states(writer: Writer, layout: Layout, model: ReadModel, clock: StandingClock, settings: Settings) -> None:
+async def test_periods_and_their_states(writer: Writer, layout: Layout, model: ReadModel, clock: StandingClock) -> None:
+    # open: the month runs; closing: it is over and late facts still count; closed: frozen for every department
     await write(writer, layout, total(period=PERIOD), total(period=BEFORE), total(period="2020-09", reasons=[]))
+    await write(writer, layout, status(A, closed_periods=["2020-09", BEFORE]), status(B, closed_periods=["2020-09"]))
     assert [(p["period"], p["state"], p["current"]) for p in model.periods()] == [
         (PERIOD, "open", True), (BEFORE, "closing", False), ("2020-09", "closed", False),
     ]  # fmt: skip
     assert (model.periods()[0]["starts_at"], model.periods()[0]["ends_at"]) == ("2020-11-01T00:00:00+08:00", "2020-12-01T00:00:00+08:00")
-    await write(writer, layout, total(period=BEFORE, reasons=[], version=2))
+    await write(writer, layout, status(B, closed_periods=["2020-09", BEFORE], version=2))
     assert model.periods()[1]["state"] == "closed"
-    redis.Redis.from_url(settings.redis_url).hset(layout.period_states, "2020-09", "open")
-    assert model.periods()[2]["state"] == "open"
+    await write(writer, layout, status(A, closed_periods=[BEFORE], version=3))  # 2020-09 was reopened for one of them
+    assert model.periods()[2]["state"] == "closing"
     clock.instant = parse_instant("2020-12-01T00:00:00+08:00")
-    assert [(p["state"], p["current"]) for p in model.periods()] == [("closing", False), ("closed", False), ("open", False)]
+    assert [(p["state"], p["current"]) for p in model.periods()] == [("closing", False), ("closed", False), ("closing", False)]
 
 
 async def test_the_default_period_is_the_current_one_or_the_newest(
