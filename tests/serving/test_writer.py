@@ -197,5 +197,5 @@ def test_interface_and_table_ids_may_contain_bars() -> None:
 
 
 def test_a_tombstone_deletes() -> None:
-    assert row_of(Layout("x:"), "scores", b"d|2020-11|total", None) == Row("x:scores:2020-11", "d|total", None, "2020-11|")
+    assert row_of(Layout("x:"), "scores", b"d|2020-11|total", None) == Row("x:scores:2020-11", "d|total", None, "2020-11")
     assert row_of(Layout("x:"), "status", b"d|interface|i", None) == Row("x:status", "d|interface|i", None)
