@@ -2,13 +2,14 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 import typer
 
 from models.events import EVENT_TYPES, INPUT_TOPICS
+from models.records import AlertKind, AlertRecord, ScoreStatus
 from models.rulesets import Policies
 from models.settings import PREFIX, Settings
 from models.wire import REASONS
@@ -39,6 +40,11 @@ def test_reasons_of_scores() -> None:
     assert held <= documented
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "scoring").rglob("*.py"))
     assert all(f'"{reason}' in sources for reason in documented - {"complaint", "defect"})
+
+
+def test_statuses_of_scores_and_kinds_of_alerts() -> None:
+    assert first_cells(text("indicators.md"), "Statuses") == set(get_args(ScoreStatus))
+    assert first_cells(text("records.md"), "Alert") == {*get_args(AlertKind), *AlertRecord.model_fields}
 
 
 def test_events_and_topics() -> None:
