@@ -5,7 +5,7 @@ state with older (it happens), and a compacted topic then forgets the better rec
 and the intervals make loss visible: those of each input partition must tile it from its start to the committed offset.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,15 +118,23 @@ def decode(value: bytes) -> ChunkRecord | AlertsRecord | FrozenRecord:
         raise ChangelogError(f"a changelog record cannot be read: {error}") from None
     if version != FORMAT:
         raise ChangelogError(f"a changelog record has format {version}, this program reads {FORMAT}: start the newer version")
-    if kind == "alerts":
-        return AlertsRecord(*fields)
-    if kind == "frozen":
-        return FrozenRecord(*fields)
+    try:
+        return _DECODERS[kind](*fields)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ChangelogError(f"a changelog record of kind {kind!r} is damaged: {error}") from None
+
+
+def _decode_chunk(*fields: Any) -> ChunkRecord:
     topic, partition, begin, end, part, parts, consumed, duplicates, late, quarantined, rerouted, base, deltas, facts = fields
     return ChunkRecord(
         topic, partition, begin, end, [tuple(fact) for fact in facts], [base + delta for delta in deltas],
         consumed, duplicates, late, quarantined, rerouted, part, parts,
     )  # fmt: skip
+
+
+_DECODERS: dict[Any, Callable[..., ChunkRecord | AlertsRecord | FrozenRecord]] = {
+    "chunk": _decode_chunk, "alerts": AlertsRecord, "frozen": FrozenRecord,
+}  # fmt: skip
 
 
 def facts_of(values: Iterator[bytes]) -> Iterator[tuple[int, Fact]]:

@@ -15,6 +15,7 @@ from streams.changelog import ChunkRecord
 from streams.partition import PartitionState
 
 ARRIVAL_HEADER = "onestop-arrival"
+ARRIVAL_DIGITS = 13
 MILLISECOND = 1_000
 
 
@@ -38,7 +39,8 @@ def partition_of(department: str, partitions: int) -> int:
 def arrival_of(record: Any) -> int:
     """When a record first arrived, ms since the epoch: the broker's timestamp, or the header of one that was sent on."""
     for name, value in record.headers:
-        if name == ARRIVAL_HEADER:
+        # Any producer may set it: what is no time must not end the worker, which would read it again after every start.
+        if name == ARRIVAL_HEADER and value and len(value) <= ARRIVAL_DIGITS and value.isdigit():
             return int(value)
     return int(record.timestamp)
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import MutableMapping
 
-from models.facts import AT, CODE, DEPARTMENT, Fact
+from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact
 from models.records import AdjustmentRecord
 from scoring.city import PERIOD_CODES, Outcome
 from scoring.context import Context
@@ -35,7 +35,7 @@ class PartitionState:
         self.closed: dict[tuple[str, str], Closing] = {}
         self.pending_closings: dict[tuple[str, str], Closing] = {}
         self.adjustments: list[AdjustmentRecord] = []
-        self._closed_as_of: tuple[int, int] | None = None
+        self._closed_as_of: tuple[int, int, int] | None = None
         self._standing: dict[tuple[str, str], dict[str, AnyRecord]] = {}
         # Of the changelog: everything before it has been applied.
         self.recovered_to = 0
@@ -45,23 +45,29 @@ class PartitionState:
 
     def take(self, fact: Fact, arrival: int, packed: bytes | None = None) -> Outcome:
         """Take in a fact of a live chunk; arrival in ms since the epoch."""
+        if self._closed_as_of is None:
+            self.look_at_closings()  # after a recovery: a late fact of the backlog must find its period closed
         arrived = arrival * MILLISECOND
         code = fact[DEPARTMENT]
         closed = [period for department, period in self.closed if department == code] if self.closed else []
         if closed and fact[CODE] not in PERIOD_CODES:
             return self._take_late(fact, arrived, closed)
         outcome = self.city.take(fact, packed)
-        if outcome == "new":
+        if outcome != "conflict":
             self._note_arrival(fact, arrived)
         return outcome
 
     def _note_arrival(self, fact: Fact, arrived: int) -> None:
+        """Of copies the earliest arrival counts."""
         if fact[CODE] in PERIOD_CODES:
-            self.orders.append((arrived, fact))
+            held = [order for order in self.orders if order[1][EVENT_ID] == fact[EVENT_ID]]
+            if not held or arrived < held[0][0]:
+                self.orders = [*(order for order in self.orders if order not in held), (arrived, fact)]
+                self._closed_as_of = None
             return
         key = (fact[DEPARTMENT], self.city.context.time.period_of(fact[AT]))
-        held = self.first_arrivals.get(key)
-        if held is None or arrived < held:
+        first = self.first_arrivals.get(key)
+        if first is None or arrived < first:
             self.first_arrivals[key] = arrived
 
     def _take_late(self, fact: Fact, arrived: int, closed: list[str]) -> Outcome:
@@ -76,8 +82,9 @@ class PartitionState:
         department.changed_periods, department.changed_from = set(), None
         outcome = self.city.take(fact)
         self.city.settle_department(code)
-        if outcome == "new":
+        if outcome != "conflict":
             self._note_arrival(fact, arrived)
+        if outcome == "new":
             for label in closed:
                 if department.may_have_changed(parse_period(label)) and not self.closed[code, label].includes(arrived):
                     self._adjust(fact, arrived, label)
@@ -106,7 +113,8 @@ class PartitionState:
     def look_at_closings(self) -> None:
         """Bring up to date what is closed as of now, and which closings are still to be frozen."""
         context = self.city.context
-        as_of = (context.time.day_of(context.now), len(self.orders))
+        orders = sum(arrival <= context.now for arrival, _ in self.orders)  # the broker's clock may put one ahead of ours
+        as_of = (context.time.day_of(context.now), orders, len(self.city.departments))
         if self._closed_as_of == as_of:
             return
         self._closed_as_of = as_of
@@ -143,7 +151,7 @@ class PartitionState:
         """Take in a changelog record: at recovery, also one written by another worker or twice."""
         if isinstance(record, ChunkRecord):
             for arrival, fact in zip(record.arrivals, record.facts, strict=True):
-                if self.city.take(fact) == "new":
+                if self.city.take(fact) != "conflict":
                     self._note_arrival(fact, arrival * MILLISECOND)
             self.note_interval(record)
         elif isinstance(record, AlertsRecord):

@@ -51,6 +51,7 @@ class Publisher:
 
     def scores(self) -> Iterator[list[Message]]:
         """The score records that changed, and those due again: in lists, to be interrupted in between."""
+        self.state.look_at_closings()
         city = self.state.city
         now = city.context.now
         changed, city.changed = city.changed, set()
@@ -135,7 +136,9 @@ class Publisher:
 
     def _alarms(self) -> Iterator[tuple[Alarm, Department]]:
         yield from self.state.city.alarms.values()
-        yield from self._zeroed.values()
+        context = self.state.city.context
+        oldest = context.time.start_of(context.period - ALERTED_PERIODS + 1)
+        yield from (entry for entry in self._zeroed.values() if entry[0].due_at is not None and entry[0].due_at >= oldest)
         for (code, label), closing in self.state.closed.items():
             department = self.state.city.departments[code]
             if parse_period(label) > department.context.period - ALERTED_PERIODS - 1:
@@ -243,7 +246,7 @@ class Publisher:
 
     def heartbeat(self, lag: int, worker: str, now: int) -> Message | None:
         """The partition's sign of life, every 10 s."""
-        if now - self._heartbeat_at < HEARTBEAT_EVERY:
+        if 0 <= now - self._heartbeat_at < HEARTBEAT_EVERY:  # below 0: the clock was set back
             return None
         self._heartbeat_at = now
         number = self.state.number

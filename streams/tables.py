@@ -26,6 +26,7 @@ class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
 
     new_context: Callable[[], Context]
     counters: Any
+    owned: set[int] | None = None  # the partitions of the present assignment; None before the first
 
     def persisted_offset(self, tp: TP) -> int:
         """The last changelog offset folded into the state held; -1 where none is held, whatever Faust remembers.
@@ -57,19 +58,21 @@ class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
     def _apply_chunk(self, message: Any, records: Iterable[Any]) -> None:
         if message.topic != self.table.changelog_topic_name:
             raise ValueError(f"a record of {message.topic} was handed to the changelog of {self.table.name}")
+        if self.owned is not None and message.partition not in self.owned:
+            return  # fetched while it was ours: half a state must not be held, it would be taken for a whole one later
         state = self.partition(message.partition)
         for record in records:
             if record.offset < state.recovered_to:
                 continue
-            if record.offset > state.recovered_to and state.recovered_to > 0:
+            if record.offset > state.recovered_to:  # the first included: the changelog never loses its beginning
                 raise ValueError(f"changelog records {state.recovered_to} to {record.offset - 1} of {message.tp} are missing")
             state.apply(decode(record.value))
             state.recovered_to = record.offset + 1
 
     async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
         """Drop what is owned no more: read only what is owned, and read it whole when it comes back."""
-        owned = {tp.partition for tp in assigned if tp.topic == self.table.changelog_topic_name}
-        for number in [number for number in self.data if number not in owned]:
+        self.owned = {tp.partition for tp in assigned if tp.topic == self.table.changelog_topic_name}
+        for number in [number for number in self.data if number not in self.owned]:
             for code in self.data.pop(number).city.departments:
                 self.counters.pop(code, None)
 

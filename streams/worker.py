@@ -90,7 +90,7 @@ async def watch(app: Any, pipeline: Pipeline) -> None:
     while not app.should_stop:
         await asyncio.sleep(WATCH_SECONDS)
         recovery, now = app.tables.recovery, time.monotonic()
-        if recovery.started and not recovery.should_stop and any(task.done() for task in recovery._futures):  # noqa: SLF001
+        if recovery.started and not recovery.should_stop and _tasks_alive(recovery) < sum(1 for _ in recovery._get_tasks()):  # noqa: SLF001
             end_process("the recovery task has returned while the worker goes on")
         lagging = {tp.partition for tp, lag in pipeline.lags.items() if lag}
         lagging_since = {partition: lagging_since.get(partition, now) for partition in lagging}
@@ -104,6 +104,11 @@ async def watch(app: Any, pipeline: Pipeline) -> None:
             idle_since = now if idle_since is None else idle_since
             if now - idle_since > STALLED_SECONDS:
                 end_process(f"partitions are assigned and nothing is read from them for {STALLED_SECONDS:g} s")
+
+
+def _tasks_alive(service: Any) -> int:
+    # A task that is done is dropped from the futures: only their number tells.
+    return sum(not task.done() for task in service._futures)  # noqa: SLF001
 
 
 def run(composition: Composition) -> None:

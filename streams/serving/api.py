@@ -16,7 +16,8 @@ from streams.serving.read_model import ALERT_KINDS, AlertPage, AlertState, Perio
 MAX_LIMIT = 1_000
 CASE_KINDS: dict[str, AlertKind] = {"due_soon": "case_due_soon", "overdue": "case_overdue"}
 CaseState = Literal["due_soon", "overdue"]
-IndicatorId = Annotated[str, Field(pattern=f"^({'|'.join(BY_ID)}|total)$")]
+INDICATOR_IDS = [*BY_ID, "total"]
+IndicatorId = Annotated[str, Field(pattern=f"^({'|'.join(INDICATOR_IDS)})$", json_schema_extra={"enum": INDICATOR_IDS})]
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
     for code, text in {422: "a wrong parameter", 503: "the read model cannot be read"}.items()

@@ -13,7 +13,7 @@ from streams.serving.layout import Layout
 from streams.serving.rows import Row, row_of
 from streams.serving.writer import Writer
 
-A, B, C = "11350100M000100Y43", "11439900MBBCD28M9B", "11439900MBCEU9EF55"
+A, B, C = "11439900MB0WCABG3U", "11439900MBBCD28M9B", "11439900MBCEU9EF55"
 NOW = parse_instant("2020-11-10T12:00:00+08:00")
 PERIOD, BEFORE = "2020-11", "2020-10"
 SECOND = 1_000_000

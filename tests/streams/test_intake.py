@@ -286,9 +286,6 @@ def test_partitions_are_those_of_kafkas_own_partitioner(key: str, hashed: int) -
 # --- what is only nearly right must not end a worker for ever
 
 
-@pytest.mark.xfail(
-    reason="int() of any producer's header: the chunk fails, the process ends, and reads it again after every start", strict=True
-)
 @pytest.mark.parametrize(
     "value",
     [b"", b"soon", b"\xff", None, b"9" * 30, b"-" + b"9" * 30, b"9" * 5_000],

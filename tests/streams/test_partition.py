@@ -125,7 +125,6 @@ def test_the_first_arrival_in_a_period_is_noted_by_department() -> None:
     assert live.first_arrivals == expected
 
 
-@pytest.mark.xfail(reason="the arrival of a copy is not looked at, so that live and frozen closings may differ", strict=True)
 @pytest.mark.parametrize("live", [True, False], ids=["live", "recovered"])
 def test_of_copies_the_earliest_arrival_counts(live: bool) -> None:
     state = state_at("2020-12-01")
@@ -199,11 +198,6 @@ def test_an_order_closes_and_another_reopens() -> None:
     assert "2020-08" not in pending(state)
 
 
-@pytest.mark.xfail(
-    reason="`look_at_closings` looks again on another day or with more orders only: an order whose arrival the broker's clock puts after "
-    "our now is passed over until midnight",
-    strict=True,
-)
 def test_an_order_that_the_brokers_clock_puts_ahead_of_ours_closes_once_it_has_come() -> None:
     state = settled("2020-09-03T09:00:00", *august())
     pending(state)

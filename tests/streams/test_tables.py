@@ -124,7 +124,6 @@ def test_a_hole_within_a_chunk_ends_the_process() -> None:
         store.apply_changelog_batch(log.events(), None, None)
 
 
-@pytest.mark.xfail(reason="a state that is read from nothing takes any offset for the first: records before it may be missing", strict=True)
 def test_a_hole_at_the_beginning_ends_the_process() -> None:
     _, store, log = created()
     for fact in facts():
@@ -179,9 +178,6 @@ def test_a_record_of_another_topic_ends_the_process() -> None:
     assert not store.data
 
 
-@pytest.mark.xfail(
-    reason="only the topic is checked: a record of a partition that is not owned makes a state of it, half read", strict=True
-)
 async def test_a_record_of_a_partition_that_is_not_owned_is_not_folded() -> None:
     app, store, log = created()
     for fact in facts():
@@ -314,7 +310,7 @@ def test_recovery_amounts_to_what_was_live(life: tuple[list[dict[str, Any]], int
         record = ChunkRecord("cases", PARTITION, place, place + len(taken))
         for fact in taken:
             arrival = 1_600_000_000_000 + chance.randint(-(10**10), 10**10)
-            if live.take(fact, arrival) == "new":
+            if live.take(fact, arrival) != "conflict":  # a copy may have arrived before
                 record.facts.append(fact)
                 record.arrivals.append(arrival)
         place += len(taken)
