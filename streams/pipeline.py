@@ -29,6 +29,7 @@ ROUND_SECONDS = 0.05
 # Under lag a round is made at most this often: scores of a backlog are overtaken as soon as they are published.
 ROUND_SECONDS_CATCHING_UP = 2.0
 OFFSETS_SECONDS = 1.0
+QUARANTINED_BYTES = 1024 * 1024
 # Entities settled at once: some 10 ms.
 SETTLE_SLICE = 500
 
@@ -137,10 +138,12 @@ class Pipeline:
             "reason": rejection.reason, "detail": rejection.detail[:1_000], "source": rejection.source or "", "topic": topic,
             "partition": str(record.partition), "offset": str(record.offset), "arrived_at": str(record.timestamp),
             "key": "" if record.key is None else record.key.decode(errors="replace")[:200],
+            "size": str(len(record.value or b"")),
         }  # fmt: skip
         key = f"{topic}|{record.partition}|{record.offset}".encode()
         encoded = [(name, value.encode(errors="replace")) for name, value in headers.items()]
-        return await self._send("quarantine", key, record.value or b"", None, encoded)
+        # A record that was compressed may be larger than any request. Its beginning tells what it is; the whole stays in its topic.
+        return await self._send("quarantine", key, (record.value or b"")[:QUARANTINED_BYTES], None, encoded)
 
     async def _send(
         self, topic: str, key: bytes | None, value: bytes | None, partition: int | None, headers: list[tuple[str, bytes]] | None = None

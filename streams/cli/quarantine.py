@@ -27,7 +27,7 @@ def entry_of(record: Any) -> QuarantineEntry:
         "detail": headers.get("detail", ""),
         "source": headers.get("source") or None,
         "arrived_at": format_instant(int(headers.get("arrived_at", "0")) * MILLISECOND, the_zone()),
-        "size": len(record.value or b""),
+        "size": int(headers.get("size", len(record.value or b""))),
         "state": "open",
     })  # fmt: skip
 

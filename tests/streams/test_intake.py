@@ -17,11 +17,12 @@ from models.instants import parse_instant
 from models.rulesets import default_ruleset
 from models.wire import MAX_RECORD_BYTES, Reason
 from scoring.context import create_context
+from streams.app import REQUEST_BYTES, create_app
 from streams.changelog import decode, encode_chunk
 from streams.intake import ARRIVAL_HEADER, Intake, arrival_of, partition_of, take_chunk
 from streams.partition import PartitionState
 from tests.support.builder import D1, D2, History, when
-from tests.support.faust_fakes import Record, facts_of_events, input_record
+from tests.support.faust_fakes import Record, compose, facts_of_events, input_record
 
 PARTITIONS = 4
 HERE = partition_of(D1, PARTITIONS)
@@ -299,3 +300,19 @@ def test_a_header_that_is_no_arrival_costs_nothing(value: Any, number: int) -> N
     assert len(intake.record.facts) + len(intake.rerouted) >= 1
     encode_chunk(intake.record)
     assert all(abs(arrival) < 10**14 for _, _, arrival, _ in intake.rerouted), "the next worker has to read it"
+
+
+@pytest.mark.parametrize("size", [REQUEST_BYTES - 100, 3 * REQUEST_BYTES])
+async def test_a_record_of_any_size_fits_into_quarantine(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, pipeline = create_app(compose(NOW))
+    sent: list[tuple[Any, ...]] = []
+
+    async def send(*what: Any) -> None:
+        sent.append(what)
+
+    monkeypatch.setattr(pipeline, "_send", send)
+    [(bad, rejection)] = take(state(), record(value=b"0" * size)).quarantined
+    assert rejection.reason == "oversized"
+    await pipeline._quarantine("cases", bad, rejection)
+    [(_, key, value, _, headers)] = sent
+    assert len(key) + len(value) + sum(len(name) + len(content) + 10 for name, content in headers) + 100 <= REQUEST_BYTES

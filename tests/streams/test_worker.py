@@ -251,6 +251,18 @@ def _done() -> asyncio.Future[None]:
     return future
 
 
+async def test_a_recovery_that_waits_for_the_next_rebalance_is_left_alone(watched: Watched) -> None:
+    app = create_app()
+    app._consumer = SimpleNamespace()
+    recovery = app.tables.recovery
+    await recovery.start()
+    try:
+        watched.tables.recovery = watched.recovery = recovery
+        assert await watched.after(*[(5, {})] * 20) is None
+    finally:
+        await recovery.stop()
+
+
 async def test_a_recovery_that_has_returned_ends_the_process(watched: Watched) -> None:
     """Faust's own recovery, whose step is slower than the request timeout: its task returns, and nothing else shows."""
     app = create_app(broker_request_timeout=0.001, stream_recovery_delay=0.0)
