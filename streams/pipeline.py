@@ -268,7 +268,7 @@ class Pipeline:
 
     async def _publish_all(self, partition: int, messages: list[Message]) -> None:
         with self.metrics.stage("publish"):
-            encoded = [(topic, key.encode(), record.to_json()) for topic, key, record in messages]
+            encoded = [(topic, key.encode(), None if record is None else record.to_json()) for topic, key, record in messages]
         for topic, key, value in encoded:
             await self._send(topic, key, value, partition)
         await asyncio.sleep(0)

@@ -15,7 +15,7 @@ from models.records import (
     TableStatus,
 )
 from scoring.department import Department
-from scoring.entities.sharing import Interface
+from scoring.entities.sharing import Interface, Table
 from scoring.live import Tally
 from scoring.local_time import parse_period, period_label
 from scoring.scores import AnyRecord, parse_record, score_period
@@ -32,7 +32,7 @@ ALERTED_PERIODS = 2
 # Records computed at once: some 5 ms.
 MESSAGES_AT_ONCE = 300
 
-Message = tuple[str, str, Record]  # topic, key, record
+Message = tuple[str, str, Record | None]  # topic, key, record; None is a tombstone
 
 
 @dataclass(slots=True)
@@ -179,26 +179,37 @@ class Publisher:
                 yield from self._changed_statuses(department)
 
     def _changed_statuses(self, department: Department) -> Iterator[Message]:
-        found: list[tuple[str, Record]] = [(department.code, self._department_status(department))]
+        found: list[tuple[str, Record | None]] = [(department.code, self._department_status(department))]
+        # One that was retired goes from the boards: its tombstone is published, also by a worker that never published its status.
         found += [
-            (f"{department.code}|interface|{i.id}", s) for i in department.interfaces.values() if (s := self._interface(i, department))
+            (f"{department.code}|interface|{interface.id}", self._interface(interface, department))
+            for interface in department.interfaces.values()
+            if interface.versions
         ]
-        for table in department.tables.values():
-            due = table.next_due(department)
-            if due is not None:
-                missed = table.missed_due(department)
-                status = TableStatus(
-                    department=department.code, table=table.id,
-                    last_update_at=self._text(table.updates[-1]) if table.updates else None,
-                    next_due_at=self._text(due), overdue=missed is not None,
-                    version=department.version, as_of=self._text(self.state.city.context.now),
-                )  # fmt: skip
-                found.append((f"{department.code}|table|{table.id}", status))
+        found += [
+            (f"{department.code}|table|{table.id}", self._table(table, department))
+            for table in department.tables.values()
+            if table.versions
+        ]
         for key, record in found:
-            content = hash(record.model_copy(update={"version": 0, "as_of": ""}).to_json())
+            content = 0 if record is None else hash(record.model_copy(update={"version": 0, "as_of": ""}).to_json())
             if self._statuses.get(key) != content:
                 self._statuses[key] = content
                 yield "status", key, record
+
+    def _table(self, table: Table, department: Department) -> TableStatus | None:
+        due = table.next_due(department)
+        if due is None:
+            return None
+        return TableStatus(
+            department=department.code,
+            table=table.id,
+            last_update_at=self._text(table.updates[-1]) if table.updates else None,
+            next_due_at=self._text(due),
+            overdue=table.missed_due(department) is not None,
+            version=department.version,
+            as_of=self._text(self.state.city.context.now),
+        )
 
     def _department_status(self, department: Department) -> DepartmentStatus:
         tally = self.state.city.tallies.get(department.code) or Tally()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
@@ -26,14 +27,22 @@ DOUBTS = frozenset({"calendar_provisional", "period_open", "inspections_outstand
 MANY_DEPARTMENTS = 500
 
 
-class Scrape:
-    """Fresh families, filled for one scrape."""
+class Scrape(ABC):
+    """Takes the samples of one scrape."""
+
+    @abstractmethod
+    def put(self, name: str, value: float, *labels: str) -> None:
+        """Add a sample, its labels in the order of the declaration."""
+
+
+class Families(Scrape):
+    """Fresh families for `prometheus_client`."""
 
     def __init__(self) -> None:
         self._families = {metric.name: _family(metric) for metric in METRICS}
 
     def put(self, name: str, value: float, *labels: str) -> None:
-        """Add a sample, its labels in the order of the declaration."""
+        """Add a sample."""
         metric, family = BY_NAME[name], self._families[name]
         if metric.kind == "info":
             family.add_sample(PREFIX + name, dict(zip(metric.labels, labels, strict=True)), value)
@@ -43,6 +52,40 @@ class Scrape:
     def families(self) -> Iterable[Family]:
         """Those with samples, in the order of the declaration."""
         return [family for family in self._families.values() if family.samples]
+
+
+class TextLines(Scrape):
+    """The text format itself, in less than a third of the time: the scrape of 3,000 departments has half a million samples."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[str]] = {metric.name: [] for metric in METRICS}
+
+    def put(self, name: str, value: float, *labels: str) -> None:
+        """Add a line."""
+        self._lines[name].append(f"{_TEMPLATES[name] % tuple(map(_escape, labels))} {float(value)!r}\n")
+
+    def render(self) -> bytes:
+        """The exposition: metrics with samples, in the order of the declaration."""
+        return "".join(part for name, lines in self._lines.items() if lines for part in (_HEADS[name], *lines)).encode()
+
+
+@lru_cache(maxsize=65_536)
+def _escape(label: str) -> str:
+    return label.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _template(metric: Metric) -> str:
+    labels = ",".join(f'{label}="%s"' for label in metric.labels)
+    return f"{PREFIX}{metric.name}{{{labels}}}" if labels else PREFIX + metric.name
+
+
+def _head(metric: Metric) -> str:
+    name = PREFIX + metric.name
+    return f"# HELP {name} {metric.help}\n# TYPE {name} {'gauge' if metric.kind == 'info' else metric.kind}\n"
+
+
+_TEMPLATES = {metric.name: _template(metric) for metric in METRICS}
+_HEADS = {metric.name: _head(metric) for metric in METRICS}
 
 
 def _family(metric: Metric) -> Family:
@@ -70,7 +113,17 @@ class ScoreboardCollector(Collector):
 
     def collect(self) -> Iterable[Family]:
         """All families."""
-        scrape = Scrape()
+        scrape = Families()
+        self._fill(scrape)
+        return scrape.families()
+
+    def text(self) -> bytes:
+        """The same in the text format, sooner."""
+        scrape = TextLines()
+        self._fill(scrape)
+        return scrape.render()
+
+    def _fill(self, scrape: Scrape) -> None:
         started = time.perf_counter()
         snapshot = self._snapshot()
         scrape.put("scoreboard_collect_seconds", time.perf_counter() - started)
@@ -85,7 +138,6 @@ class ScoreboardCollector(Collector):
             _put_scores(scrape, snapshot)
             _put_departments(scrape, snapshot)
             _put_things(scrape, snapshot)
-        return scrape.families()
 
     def _snapshot(self) -> Snapshot | None:
         try:
@@ -98,10 +150,10 @@ class ScoreboardCollector(Collector):
         return snapshot
 
 
-def create_registry(model: ReadModel) -> CollectorRegistry:
+def create_registry(collector: ScoreboardCollector) -> CollectorRegistry:
     """A registry with the scoreboard and nothing else."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ScoreboardCollector(model))
+    registry.register(collector)
     return registry
 
 

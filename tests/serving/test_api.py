@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from typing import Any
 
@@ -196,3 +197,17 @@ async def test_metrics_as_text_and_openmetrics(app: FastAPI) -> None:
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert f'govscore_department_rank{{department="{A}",period="{PERIOD}"}} 2.0' in answer.text
     assert (await ask(app, "/metrics", accept="application/openmetrics-text;version=1.0.0")).text.endswith("# EOF\n")
+
+
+async def test_answers_are_compressed_once(app: FastAPI) -> None:
+    for url in ("/metrics", "/api/v1/scores", "/"):
+        plain, packed = await ask(app, url), await ask(app, url, encoding="gzip")
+        assert "content-encoding" not in plain.headers
+        assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "Accept-Encoding")
+        assert int(packed.headers.get("content-length", len(packed.body))) == len(packed.body)
+        assert abs(len(gzip.decompress(packed.body)) - len(plain.body)) < 50  # scoreboard_collect_seconds has more or fewer digits
+
+
+async def test_prometheus_gets_text_and_only_who_takes_nothing_else_openmetrics(app: FastAPI) -> None:
+    asked = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.2"
+    assert (await ask(app, "/metrics", accept=asked)).headers["content-type"].startswith("text/plain; version=0.0.4")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -16,7 +17,7 @@ from models.settings import load_settings
 from scoring.indicators import INDICATORS
 from streams.embedded import EmbeddedRedis
 from streams.serving.connection import connect_async
-from streams.serving.exporter import create_registry
+from streams.serving.exporter import ScoreboardCollector, create_registry
 from streams.serving.layout import Layout
 from streams.serving.metrics import METRICS, PREFIX
 from streams.serving.read_model import ReadModel, open_read_model
@@ -60,7 +61,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def samples(model: ReadModel) -> Samples:
-    text = generate_latest(create_registry(model)).decode()
+    text = ScoreboardCollector(model).text().decode()
     return {(s.name, frozenset(s.labels.items())): s.value for family in parse(text) for s in family.samples}
 
 
@@ -92,6 +93,17 @@ async def test_what_is_exported_is_what_is_declared(full: ReadModel) -> None:
     declared = {PREFIX + metric.name: frozenset(metric.labels) for metric in METRICS}
     found = samples(full)
     assert {(name, frozenset(label for label, _ in labels)) for name, labels in found} == set(declared.items())
+
+
+async def test_the_text_is_that_of_prometheus_client(full: ReadModel) -> None:
+    collector = ScoreboardCollector(full)
+    changing = ("scoreboard_collect_seconds",)
+
+    def lines(text: bytes) -> list[Any]:
+        families = [f for f in parse(text.decode()) if not f.name.endswith(changing)]
+        return [(f.name, f.type, f.documentation, *((s.name, frozenset(s.labels.items()), s.value) for s in f.samples)) for f in families]
+
+    assert lines(collector.text()) == lines(generate_latest(create_registry(collector)))
 
 
 async def test_values(full: ReadModel) -> None:
@@ -165,12 +177,12 @@ async def test_an_empty_read_model(model: ReadModel) -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on PATH")
 async def test_promtool_has_nothing_to_say(full: ReadModel) -> None:
-    done = subprocess.run(["promtool", "check", "metrics"], input=generate_latest(create_registry(full)), capture_output=True, check=False)
+    done = subprocess.run(["promtool", "check", "metrics"], input=ScoreboardCollector(full).text(), capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 async def test_openmetrics_is_well_formed(full: ReadModel) -> None:
-    families = list(parse_openmetrics(generate_openmetrics(create_registry(full)).decode()))
+    families = list(parse_openmetrics(generate_openmetrics(create_registry(ScoreboardCollector(full))).decode()))
     assert {PREFIX + "redis_errors", PREFIX + "period"} <= {family.name for family in families}
 
 
@@ -181,10 +193,10 @@ async def test_with_redis_down_the_last_values_and_their_true_time() -> None:
         await write(Writer(client, Layout("onestop:")), Layout("onestop:"), *scores(A), status(A), beat(0, NOW - 30 * SECOND))
         await client.aclose()
         model = open_read_model(settings, StandingClock())
-        registry = create_registry(model)
-        before = generate_latest(registry).decode()
+        collector = ScoreboardCollector(model)
+        before = collector.text().decode()
         server.kill()
-        after = generate_latest(registry).decode()
+        after = collector.text().decode()
         model.close()
     changing = ("scoreboard_collect_seconds", "redis_errors_total")
     kept = [line for line in before.splitlines() if not any(name in line for name in changing)]

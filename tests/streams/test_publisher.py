@@ -563,3 +563,18 @@ def test_score_period_is_what_is_published_of_an_open_period() -> None:
     desk.scores()
     department = desk.state.city.departments[D1]
     assert desk.publisher.records_of(department, parse_period(SEPTEMBER)) == score_period(department, parse_period(SEPTEMBER))
+
+
+def test_what_was_retired_goes_from_the_boards() -> None:
+    desk = Desk("2020-09-05", city(), More().add("interface.registered", "2020-08-01").add("table.registered", "2020-08-01"))
+    told = {key: record for _, key, record in desk.publisher.statuses()} or {}
+    desk.scores()
+    told |= {key: record for _, key, record in desk.publisher.statuses()}
+    assert told[f"{D1}|interface|IF1"] is not None
+    desk.take(More().add("interface.retired", "2020-09-04").add("table.retired", "2020-09-04"))
+    desk.later(2 * SECOND).scores()
+    gone = {key: record for _, key, record in desk.publisher.statuses()}
+    assert gone[f"{D1}|interface|IF1"] is None
+    assert gone[f"{D1}|table|T1"] is None
+    desk.later(2 * SECOND).scores()
+    assert not {key for _, key, _ in desk.publisher.statuses()} & set(gone) - {D1}
