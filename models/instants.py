@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import PlainValidator, WithJsonSchema
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -68,6 +68,6 @@ def format_instant(instant: int, zone: tzinfo) -> str:
 
 Instant = Annotated[
     int,
-    BeforeValidator(parse_instant),
+    PlainValidator(parse_instant),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": _PATTERN}),
 ]

@@ -50,12 +50,14 @@ def parse_chunk(values: Sequence[bytes | None], on_unknown: Callable[[int], None
                 results[good[place]] = _with_source(rejection, parsed[good[place]])
             good = [index for place, index in enumerate(good) if place not in bad]
         else:
-            unknown = 0
+            if on_unknown is not None:
+                unknown = sum(len(parsed[index]) - len(event.model_fields_set) for index, event in zip(good, events, strict=True))
+                if unknown:
+                    on_unknown(unknown)
+            if len(good) == len(results):
+                return [*events]
             for index, event in zip(good, events, strict=True):
-                unknown += len(parsed[index]) - len(event.model_fields_set)
                 results[index] = event
-            if unknown and on_unknown is not None:
-                on_unknown(unknown)
             break
     return results
 
