@@ -15,7 +15,7 @@ from models.records import DepartmentStatus, DueSoon, InterfaceStatus, ScoreReco
 from scoring.indicators import INDICATORS
 from scoring.scores import AnyRecord
 from streams.metrics import WorkerMetrics
-from streams.serving.exporter import create_registry
+from streams.serving.exporter import ScoreboardCollector
 from streams.serving.read_model import Freshness, Period, ReadModel, Snapshot, Status
 
 PERIODS = ("2026-11", "2026-10")
@@ -80,7 +80,7 @@ def _scores(period: str, common: dict[str, Any]) -> Iterator[AnyRecord]:
 
 def exporter_page() -> bytes:
     """The text of `/metrics` of `onestop web`."""
-    return generate_latest(create_registry(cast("ReadModel", CityInMemory())))
+    return ScoreboardCollector(cast("ReadModel", CityInMemory())).text()
 
 
 def worker_page() -> bytes:
