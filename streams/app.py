@@ -76,8 +76,9 @@ def create_app(composition: Composition) -> tuple[faust.App, Pipeline]:
         producer_max_request_size=REQUEST_BYTES,
     )
     app.input_topics = inputs
+    # With a recovery buffer of 1 Faust reads changelogs on after the recovery: every chunk of our own would be decoded and folded again.
     facts = FactsTable(
-        app, name=FACTS, partitions=settings.partitions, schema=ChunkSchema(), recovery_buffer_size=1,
+        app, name=FACTS, partitions=settings.partitions, schema=ChunkSchema(), recovery_buffer_size=2,
         help="The state of each partition.",
     )  # fmt: skip
     app.tables.add(facts)
