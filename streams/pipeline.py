@@ -83,7 +83,9 @@ class Pipeline:
         adjustments = state.take_adjustments()
         if adjustments:
             await self._adjust(state.number, adjustments)
-        appends = [await self._append(state.number, value) for value in encode_chunk(intake.record)]
+        with self.metrics.stage("append"):
+            values = encode_chunk(intake.record)
+        appends = [await self._append(state.number, value) for value in values]
         task = asyncio.ensure_future(self._finish(state, topic, message, intake, appends, started))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -177,7 +179,7 @@ class Pipeline:
             busy = any(not state.caught_up for state in self.store.data.values())
             pause = ROUND_SECONDS_CATCHING_UP if busy and self.store.data else ROUND_SECONDS
             # A slow round is followed by a pause as long: publishing never takes more than half of the loop.
-            await asyncio.sleep(max(ROUND_SECONDS, min(pause, ROUND_SECONDS_CATCHING_UP), time.monotonic() - started))
+            await asyncio.sleep(max(pause, time.monotonic() - started))
 
     def _owned(self, state: PartitionState) -> bool:
         return any(tp.partition == state.number for tp in self.consumer.positions())

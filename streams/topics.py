@@ -64,7 +64,8 @@ def admin(settings: Settings) -> KafkaAdminClient:
 
 def create(settings: Settings, client: KafkaAdminClient) -> list[str]:
     """Make the topics that are missing; the names of those made."""
-    missing = [name for name in CONFIGS if settings.topic(name) not in set(client.list_topics())]
+    held = set(client.list_topics())
+    missing = [name for name in CONFIGS if settings.topic(name) not in held]
     wanted = {
         settings.topic(name): {
             "num_partitions": settings.partitions,
