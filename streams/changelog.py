@@ -95,6 +95,25 @@ def _encode_part(record: ChunkRecord, packed: Sequence[bytes], group: Sequence[i
     return bytes(msgpack.Packer().pack_array_header(len(head) + 1) + b"".join(map(msgpack.packb, head)) + facts)
 
 
+class Parts:
+    """Which chunks are whole: of a split one every part has to be in the changelog, of the others the record alone."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, int, int, int], set[int]] = {}
+
+    def complete(self, record: ChunkRecord) -> bool:
+        """Whether with this record all parts of its chunk have been seen."""
+        if record.parts == 1:
+            return True
+        chunk = (record.topic, record.partition, record.begin, record.end)
+        seen = self._seen.setdefault(chunk, set())
+        seen.add(record.part)
+        if len(seen) < record.parts:
+            return False
+        del self._seen[chunk]
+        return True
+
+
 def encode_alerts(record: AlertsRecord) -> bytes:
     """The changelog value of announced alerts."""
     return bytes(msgpack.packb((FORMAT, "alerts", record.partition, record.announced, record.resolved)))

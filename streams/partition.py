@@ -13,7 +13,7 @@ from scoring.local_time import parse_period, period_label
 from scoring.periods import Arrived, Closing, adjustment, content_of, current_closing, records_at_closing
 from scoring.scores import AnyRecord, parse_record
 from scoring.view import scored_periods
-from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord
+from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord, Parts
 from streams.intervals import Intervals
 
 MILLISECOND = 1_000
@@ -26,7 +26,7 @@ class PartitionState:
         self.number = number
         self.city = LiveCity(context, counters)
         self.intervals: defaultdict[str, Intervals] = defaultdict(Intervals)
-        self._parts: dict[tuple[str, int, int], set[int]] = {}
+        self._parts = Parts()
         self.announced: dict[str, bytes] = {}  # alerts that fire, as last published
         self.frozen: dict[tuple[str, str], FrozenRecord] = {}
         # For closing: the period.* facts, the first arrival of a fact of each department and period, and what is closed as of now.
@@ -161,13 +161,8 @@ class PartitionState:
 
     def note_interval(self, record: ChunkRecord) -> None:
         """Note that a chunk is durable; of a split one, once all its parts are."""
-        if record.parts > 1:
-            seen = self._parts.setdefault((record.topic, record.begin, record.end), set())
-            seen.add(record.part)
-            if len(seen) < record.parts:
-                return
-            del self._parts[record.topic, record.begin, record.end]
-        self.intervals[record.topic].add(record.begin, record.end)
+        if self._parts.complete(record):
+            self.intervals[record.topic].add(record.begin, record.end)
 
     def note_alerts(self, record: AlertsRecord) -> None:
         """Note announced and resolved alerts, in the order of the log.

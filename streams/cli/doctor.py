@@ -15,7 +15,7 @@ from rich.markup import escape
 from models.events import INPUT_TOPICS
 from models.settings import Settings
 from streams import topics
-from streams.changelog import ChunkRecord, decode
+from streams.changelog import ChunkRecord, Parts, decode
 from streams.cli.offline import Json
 from streams.cli.quarantine import entries
 from streams.cli.reading import consumer_for, read_topic
@@ -114,11 +114,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
                 )
                 yield from _lag(settings, client)
     except topics.UNREACHABLE as error:
-        text = say(
-            f"无法连接 {settings.broker}（{error!r:.80}）：启动它或改 ONESTOP_BROKER",
-            f"{settings.broker} cannot be reached ({error!r:.80}): start it, or set ONESTOP_BROKER",
-        )
-        yield Finding("broker", right=False, text=text)
+        yield Finding("broker", right=False, text=_unreachable(settings.broker, error, "ONESTOP_BROKER"))
 
 
 def _unreachable(address: str, error: BaseException, setting: str) -> str:
@@ -153,11 +149,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         model.ping()
         seconds = redis.Redis.from_url(settings.redis_url, socket_timeout=5).time()[0]
     except (redis.RedisError, OSError) as error:
-        text = say(
-            f"无法连接 {redis_address(settings)}（{error!r:.80}）：启动它或改 ONESTOP_REDIS_URL",
-            f"{redis_address(settings)} cannot be reached ({error!r:.80}): start it, or set ONESTOP_REDIS_URL",
-        )
-        yield Finding("redis", right=False, text=text)
+        yield Finding("redis", right=False, text=_unreachable(redis_address(settings), error, "ONESTOP_REDIS_URL"))
         return
     yield Finding("redis", right=True, text=redis_address(settings))
     apart = abs(time.time() - seconds)
@@ -200,9 +192,10 @@ def _quarantine(settings: Settings) -> Iterator[Finding]:
 def _intervals(settings: Settings) -> Iterator[Finding]:
     """Whether the changelog's intervals tile each input partition from its start to the committed offset."""
     held: dict[tuple[str, int], Intervals] = {}
+    parts = Parts()
     for record in read_topic(settings, CHANGELOG):
         decoded = decode(record.value)
-        if isinstance(decoded, ChunkRecord):
+        if isinstance(decoded, ChunkRecord) and parts.complete(decoded):
             held.setdefault((decoded.topic, decoded.partition), Intervals()).add(decoded.begin, decoded.end)
     group = settings.topic(APP)
     holes = []

@@ -19,6 +19,7 @@ from kafka.errors import KafkaError
 
 from models.settings import Settings, host_and_port, load_settings
 from streams import topics
+from streams.cli.broker import unreachable
 from streams.cli.sender import EventSender
 from streams.cli.support import Exit, errors, fail, say, the_settings, the_zone
 from streams.embedded import EmbeddedBroker, EmbeddedError, EmbeddedRedis, KafkaProcess, Server, free_ports
@@ -139,10 +140,7 @@ def _make_topics(settings: Settings) -> None:
         with topics.admin(settings) as client:
             topics.create(settings, client)
     except topics.UNREACHABLE as error:
-        fail(
-            say(f"无法连接 Kafka {settings.broker}：{error!r}", f"Kafka at {settings.broker} cannot be reached: {error!r}"),
-            Exit.UNREACHABLE,
-        )
+        fail(unreachable(settings, error), Exit.UNREACHABLE)
 
 
 def _start_programs(stack: ExitStack, settings: Settings) -> list[Program]:

@@ -22,7 +22,7 @@ from models.rulesets import default_ruleset
 from models.wire import Rejection, parse_chunk
 from scoring.batch import fold_facts
 from scoring.scores import score_city
-from streams.changelog import ChunkRecord, decode
+from streams.changelog import ChunkRecord, Parts, decode
 from streams.intervals import Intervals
 from streams.topics import CHANGELOG
 
@@ -150,11 +150,9 @@ class System:
         from models.events import INPUT_TOPICS
 
         held: dict[tuple[str, int], Intervals] = {}
-        parts: dict[tuple[str, int, int, int], set[int]] = {}
+        parts = Parts()
         for record in self.chunks():
-            seen = parts.setdefault((record.topic, record.partition, record.begin, record.end), set())
-            seen.add(record.part)
-            if len(seen) == record.parts:
+            if parts.complete(record):
                 held.setdefault((record.topic, record.partition), Intervals()).add(record.begin, record.end)
         consumer = KafkaConsumer(bootstrap_servers=self.broker)
         try:
