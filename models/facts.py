@@ -48,6 +48,11 @@ def digest_of(packed: bytes) -> int:
     return _DIGESTS[zlib.crc32(packed) & 0xFFFF]
 
 
+def shared_digest(content: int) -> int:
+    """The same digest, as the integer that all of its value share."""
+    return _DIGESTS[content]
+
+
 def digest(fact: Fact) -> int:
     """The digest of a fact that has not been packed."""
     return digest_of(pack(fact))

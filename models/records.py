@@ -156,6 +156,17 @@ class QuarantineEntry(Record):
     at: str | None = None
 
 
+class TopicControl(Record):
+    """Whether the workers read an input topic."""
+
+    topic: str
+    state: Literal["paused", "flowing"]
+    by: str
+    at: str
+    why: str
+    passing: dict[str, int] = Field({}, description="partition → offset before which records pass whatever share of them is bad")
+
+
 class AdjustmentRecord(Record):
     """A fact that arrived after closing and would change a closed record, with the record as it would be."""
 

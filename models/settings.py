@@ -18,7 +18,7 @@ MAX_PORT = 65_535
 EXAMPLES = {
     "broker": "kafka-1:9092,kafka-2:9092", "redis_url": "redis://127.0.0.1:6379/0", "partitions": "12", "replication": "3",
     "topic_prefix": "city-a-", "worker_address": "127.0.0.1:9101", "web_address": "127.0.0.1:8080", "timezone": "Asia/Shanghai",
-    "trusted_proxy": "true", "lang": "zh", "log_level": "info", "log_format": "json",
+    "trusted_proxy": "true", "quarantine_limit": "0.2", "snapshot_seconds": "300", "lang": "zh", "log_level": "info", "log_format": "json",
 }  # fmt: skip
 
 
@@ -48,6 +48,12 @@ class Settings(BaseSettings):
         False,
         description="A trusted proxy stands before the web server, or its port is published on loopback only: it may then listen on "
         "other addresses.",
+    )
+    quarantine_limit: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.2, description="Share of a topic's last 1,000 records above which bad ones pause the topic until it is resumed; 1 is never."
+    )
+    snapshot_seconds: Annotated[int, Field(ge=0)] = Field(
+        300, description="How often a worker writes a snapshot of each of its partitions into `DATA_DIR`; 0 is never."
     )
     data_dir: Path = Field(Path("data"), description="Local state of workers.")
     timezone: str = Field("Asia/Shanghai", description="The time zone of periods and workdays.")

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterable, MutableMapping
 from typing import Literal
 
-from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest, digest_of
+from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest, digest_of, shared_digest
 from scoring.context import Context
 from scoring.department import Counters, Department
 from scoring.folding import fold
@@ -46,6 +46,10 @@ class City:
         else:
             heapq.heappush(self._ahead, (fact[AT], fact[EVENT_ID], fact))
         return "new"
+
+    def note_id(self, event_id: str, content: int) -> None:
+        """Note an event that was taken in before, by the digest of its content; equal digests share one integer."""
+        self._digests[event_id] = shared_digest(content)
 
     def take_all(self, facts: Iterable[Fact]) -> None:
         """Take in facts and settle the counters."""

@@ -100,6 +100,10 @@ class Department:
         if entity not in self._touched:
             self._touched[entity] = entity.contributions(self)
 
+    def restored(self, entity: Entity) -> None:
+        """Note an entity made of what was stored: it contributes nothing yet."""
+        self._touched[entity] = []
+
     @property
     def is_settled(self) -> bool:
         """Whether the counters are up to date."""

@@ -69,6 +69,10 @@ class LiveCity(City):
         while self._ahead and self._ahead[0][0] <= now:
             self._apply(heapq.heappop(self._ahead)[2])
 
+    def restored(self, department: Department) -> None:
+        """Note that a department was made of what was stored: all of it is to be settled."""
+        self._unsettled.add(department.code)
+
     def settle(self) -> None:
         """Bring counters, conditions and alarms of everything touched up to date."""
         while not self.settle_some(1 << 62):

@@ -13,9 +13,11 @@ from scoring.context import Context, create_context
 from scoring.workdays import Workdays
 from streams.chunks import ChunkSchema, chunk_scheduler
 from streams.clock import Clock
+from streams.control import Gatekeeper
 from streams.fatal import end_process
 from streams.metrics import WorkerMetrics
 from streams.pipeline import Pipeline
+from streams.snapshots import Snapshots
 from streams.tables import FACTS, CountersTable, FactsTable
 from streams.topics import APP, CHANGELOG
 
@@ -76,6 +78,8 @@ def create_app(composition: Composition) -> tuple[faust.App, Pipeline]:
         producer_max_request_size=REQUEST_BYTES,
     )
     app.input_topics = inputs
+    gatekeeper = Gatekeeper(settings)
+    app.held_topics = gatekeeper.held
     # With a recovery buffer of 1 Faust reads changelogs on after the recovery: every chunk of our own would be decoded and folded again.
     facts = FactsTable(
         app, name=FACTS, partitions=settings.partitions, schema=ChunkSchema(), recovery_buffer_size=2,
@@ -85,7 +89,8 @@ def create_app(composition: Composition) -> tuple[faust.App, Pipeline]:
     counters = CountersTable(app, name="counters", partitions=settings.partitions, help="Monthly counters by department.")
     facts.store.new_context = composition.new_context
     facts.store.counters = counters.data.data
-    pipeline = Pipeline(app, facts.store, composition.settings, composition.clock, composition.metrics)
+    facts.store.snapshots = Snapshots(settings, settings.topic(CHANGELOG))
+    pipeline = Pipeline(app, facts.store, composition.settings, composition.clock, composition.metrics, gatekeeper)
     for name in INPUT_TOPICS:
         app.agent(app.topic(settings.topic(name), schema=ChunkSchema(), partitions=settings.partitions), name=f"{APP}.{name}")(
             _consumer_of(name, pipeline)

@@ -13,7 +13,9 @@ import msgpack
 
 from models.facts import Fact, pack
 
-FORMAT = 1
+FORMAT = 2
+# Read for ever: the changelog of every city that runs holds them.
+READABLE = (1, 2)
 SPLIT_BYTES = 512 * 1024
 
 
@@ -33,12 +35,19 @@ class ChunkRecord:
     arrivals: list[int] = field(default_factory=list)
     consumed: int = 0
     duplicates: int = 0
+    copies: int = 0  # of the facts, those that are duplicates noted again for their earlier arrival
     late: int = 0
     quarantined: int = 0
-    rerouted: int = 0
+    sources: dict[str, int] = field(default_factory=dict)  # records sent on to their department's partition, by producer
     part: int = 0
     parts: int = 1
+    taken: int = field(default=-1, compare=False)  # facts in all parts, as read; -1 while it is written
     packed: list[bytes] = field(default_factory=list)  # the facts' bytes, where they were packed already
+
+    @property
+    def rerouted(self) -> int:
+        """The records that were sent on."""
+        return sum(self.sources.values())
 
     def add(self, fact: Fact, arrival: int, packed: bytes) -> None:
         """Add a fact with its arrival (ms since the epoch) and its bytes."""
@@ -86,9 +95,10 @@ def encode_chunk(record: ChunkRecord) -> list[bytes]:
 
 def _encode_part(record: ChunkRecord, packed: Sequence[bytes], group: Sequence[int], part: int, parts: int) -> bytes:
     base = min((record.arrivals[place] for place in group), default=0)
-    counts = (record.consumed, record.duplicates, record.late, record.quarantined, record.rerouted) if part == 0 else (0, 0, 0, 0, 0)
+    counts = (len(packed), record.consumed, record.duplicates, record.copies, record.late, record.quarantined, record.sources)
     head = (
-        FORMAT, "chunk", record.topic, record.partition, record.begin, record.end, part, parts, *counts, base,
+        FORMAT, "chunk", record.topic, record.partition, record.begin, record.end, part, parts,
+        *(counts if part == 0 else (0, 0, 0, 0, 0, 0, {})), base,
         [record.arrivals[place] - base for place in group],
     )  # fmt: skip
     facts = msgpack.Packer().pack_array_header(len(group)) + b"".join(packed[place] for place in group)
@@ -135,25 +145,35 @@ def decode(value: bytes) -> ChunkRecord | AlertsRecord | FrozenRecord:
         version, kind, *fields = msgpack.unpackb(value, use_list=True, strict_map_key=False)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise ChangelogError(f"a changelog record cannot be read: {error}") from None
-    if version != FORMAT:
-        raise ChangelogError(f"a changelog record has format {version}, this program reads {FORMAT}: start the newer version")
+    if version not in READABLE or isinstance(version, bool):
+        raise ChangelogError(f"a changelog record has format {version}, this program reads {READABLE}: start the newer version")
     try:
+        if kind == "chunk":
+            return _decode_chunk(*(fields if version > 1 else _from_format_1(*fields)))
         return _DECODERS[kind](*fields)
     except (KeyError, ValueError, TypeError) as error:
         raise ChangelogError(f"a changelog record of kind {kind!r} is damaged: {error}") from None
 
 
+def _from_format_1(*fields: Any) -> tuple[Any, ...]:
+    """The fields of today: format 1 said neither how many facts a split chunk has, nor which are copies, nor who sent what on."""
+    *place, part, parts, consumed, duplicates, late, quarantined, rerouted, base, deltas, facts = fields
+    taken = len(facts) if parts == 1 else consumed - duplicates - quarantined - rerouted
+    copies = max(0, taken + duplicates + quarantined + rerouted - consumed) if part == 0 else 0
+    sources = {"": rerouted} if rerouted else {}
+    return (*place, part, parts, taken, consumed, duplicates, copies, late, quarantined, sources, base, deltas, facts)
+
+
 def _decode_chunk(*fields: Any) -> ChunkRecord:
-    topic, partition, begin, end, part, parts, consumed, duplicates, late, quarantined, rerouted, base, deltas, facts = fields
+    topic, partition, begin, end, part, parts, taken, *counts, sources, base, deltas, facts = fields
+    consumed, duplicates, copies, late, quarantined = counts
     return ChunkRecord(
         topic, partition, begin, end, [tuple(fact) for fact in facts], [base + delta for delta in deltas],
-        consumed, duplicates, late, quarantined, rerouted, part, parts,
+        consumed, duplicates, copies, late, quarantined, dict(sources), part, parts, taken,
     )  # fmt: skip
 
 
-_DECODERS: dict[Any, Callable[..., ChunkRecord | AlertsRecord | FrozenRecord]] = {
-    "chunk": _decode_chunk, "alerts": AlertsRecord, "frozen": FrozenRecord,
-}  # fmt: skip
+_DECODERS: dict[Any, Callable[..., AlertsRecord | FrozenRecord]] = {"alerts": AlertsRecord, "frozen": FrozenRecord}
 
 
 def facts_of(values: Iterator[bytes]) -> Iterator[tuple[int, Fact]]:

@@ -82,7 +82,8 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # Faust's signature
         # Rule 4: the set is Faust's live one, and aiokafka reads one that was emptied meanwhile as "every partition".
-        wanted = {tp for tp in active_partitions or () if self._flowing or not self.is_input(tp)}
+        held = self.app.held_topics
+        wanted = {tp for tp in active_partitions or () if not self.is_input(tp) or (self._flowing and tp.topic not in held)}
         if not wanted:
             await self.sleep(min(timeout, POLL_SECONDS))
             return {}

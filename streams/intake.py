@@ -73,7 +73,8 @@ def take_chunk(
             else:
                 _take_event(state, topic, record, event, partitions, intake)
     intake.record.quarantined = len(intake.quarantined)
-    intake.record.rerouted = len(intake.rerouted)
+    for _, _, _, source in intake.rerouted:
+        intake.record.sources[source] = intake.record.sources.get(source, 0) + 1
     return intake
 
 
@@ -104,6 +105,7 @@ def _take_event(state: PartitionState, topic: str, record: Any, event: Envelope,
         intake.record.duplicates += 1
         if record.headers and arrival != int(record.timestamp):
             # A copy that was sent on may have arrived before the one taken in: of copies the earliest arrival counts.
+            intake.record.copies += 1
             intake.record.add(fact, arrival, packed)
     else:
         detail = f"{event.event_id} was taken in before with another content; the first one stands"

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from models.events import INPUT_TOPICS
 from models.wire import REASONS
+from streams.balance import CONSUMED, OUTCOMES
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 STAGES = ("validate", "fold", "append", "settle", "score", "publish")
@@ -46,10 +47,23 @@ class WorkerMetrics:
         self.catching_up = gauge("catching_up", "1 until the end offsets seen at start are consumed.", "topic", "partition")
         self.recovery_in_progress = gauge("recovery_in_progress", "1 while the state is read from the changelog.")
         self.recovery_remaining = gauge("recovery_remaining_records", "Changelog records still to be read.")
+        self.balance = gauge(
+            "balance_records", "Records of the partitions owned: consumed, and what became of them, from the changelog.", "topic", "outcome"
+        )
+        self.balance_difference = gauge(
+            "balance_difference_records", "Records consumed of which nothing became: 0, or something is lost.", "topic"
+        )
+        self.topic_paused = gauge("topic_paused", "1 while a topic is paused, too many of its records being bad.", "topic")
+        self.snapshot_at = gauge("snapshot_timestamp_seconds", "When the snapshot of a partition was last written.", "partition")
+        self.snapshot_failures = counter("snapshot_failures_total", "Snapshots that could not be written.")
         self.rebalances = counter("rebalances_total", "Rebalances of the consumer group seen by this worker.")
         for topic in INPUT_TOPICS:
             for by_topic in (self.consumed, self.duplicates, self.late, self.rerouted, self.unknown_fields):
                 by_topic.labels(topic)
+            for outcome in (CONSUMED, *OUTCOMES):
+                self.balance.labels(topic, outcome)
+            self.balance_difference.labels(topic)
+            self.topic_paused.labels(topic)
             self.batch_seconds.labels(topic)
             self.end_to_end_seconds.labels(topic)
             for reason in REASONS:

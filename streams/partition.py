@@ -1,7 +1,9 @@
 """The state of one partition: a live city, the intervals consumed, the alerts announced. A fold over changelog records that commutes."""
 
 from collections import defaultdict
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
+from dataclasses import astuple
+from typing import Any
 
 from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact
 from models.records import AdjustmentRecord
@@ -12,7 +14,9 @@ from scoring.live import LiveCity
 from scoring.local_time import parse_period, period_label
 from scoring.periods import Arrived, Closing, adjustment, content_of, current_closing, records_at_closing
 from scoring.scores import AnyRecord, parse_record
+from scoring.storing import Restorer, rows_of
 from scoring.view import scored_periods
+from streams.balance import Balance
 from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord, Parts
 from streams.intervals import Intervals
 
@@ -26,6 +30,7 @@ class PartitionState:
         self.number = number
         self.city = LiveCity(context, counters)
         self.intervals: defaultdict[str, Intervals] = defaultdict(Intervals)
+        self.balance = Balance()
         self._parts = Parts()
         self.announced: dict[str, bytes] = {}  # alerts that fire, as last published
         self.frozen: dict[tuple[str, str], FrozenRecord] = {}
@@ -37,8 +42,11 @@ class PartitionState:
         self.adjustments: list[AdjustmentRecord] = []
         self._closed_as_of: tuple[int, int, int] | None = None
         self._standing: dict[tuple[str, str], dict[str, AnyRecord]] = {}
-        # Of the changelog: everything before it has been applied.
+        # Of the changelog: everything before it has been applied, and the checksum of the last record; what was appended beyond.
         self.recovered_to = 0
+        self.last_checksum = 0
+        self._appended: dict[int, int] = {}
+        self.snapshot_offset = 0  # the same of the snapshot last written or loaded
         # The offsets to reach in each input topic before alerts are published; None until they have been asked for.
         self.targets: dict[str, int] | None = None
         self.caught_up = False
@@ -159,8 +167,65 @@ class PartitionState:
         else:
             self.note_frozen(record)
 
+    def note_appended(self, offset: int, checksum: int) -> None:
+        """Note that a record of our own has its place in the changelog and has been applied.
+
+        Another worker's record in between (one that woke up late) stops the count: the next recovery reads it.
+        """
+        if offset >= self.recovered_to:
+            self._appended[offset] = checksum
+            self._count_on()
+
+    def note_read(self, offset: int, checksum: int) -> None:
+        """Note that the record at that offset of the changelog, the next one, has been applied."""
+        self.recovered_to, self.last_checksum = offset + 1, checksum
+        self._appended.pop(offset, None)
+        self._count_on()
+
+    def _count_on(self) -> None:
+        while self.recovered_to in self._appended:
+            self.last_checksum = self._appended.pop(self.recovered_to)
+            self.recovered_to += 1
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Plain rows that the state can be stored as: the fold of the changelog, and nothing that follows from it."""
+        yield "intervals", [(topic, list(held)) for topic, held in self.intervals.items()]
+        yield "balance", self.balance.rows()
+        yield "announced", self.announced
+        yield "frozen", [astuple(record) for record in self.frozen.values()]
+        yield "orders", self.orders
+        yield "first arrivals", [(*key, arrival) for key, arrival in self.first_arrivals.items()]
+        yield from rows_of(self.city)
+
+    def restore(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Become what the rows say; the state must be new.
+
+        Raises:
+            KeyError, TypeError, ValueError, AssertionError: no rows of this version.
+        """
+        restorer = Restorer(self.city)
+        for row in rows:
+            kind, *values = row
+            if kind == "intervals":
+                for topic, held in values[0]:
+                    for begin, end in held:
+                        self.intervals[topic].add(begin, end)
+            elif kind == "balance":
+                self.balance = Balance.of_rows(values[0])
+            elif kind == "announced":
+                self.announced = values[0]
+            elif kind == "frozen":
+                self.frozen = {(record.department, record.period): record for record in (FrozenRecord(*entry) for entry in values[0])}
+            elif kind == "orders":
+                self.orders = [(arrived, tuple(fact)) for arrived, fact in values[0]]
+            elif kind == "first arrivals":
+                self.first_arrivals = {(code, period): arrival for code, period, arrival in values[0]}
+            else:
+                restorer.add(row)
+
     def note_interval(self, record: ChunkRecord) -> None:
         """Note that a chunk is durable; of a split one, once all its parts are."""
+        self.balance.add(record)
         if self._parts.complete(record):
             self.intervals[record.topic].add(record.begin, record.end)
 

@@ -1,26 +1,33 @@
 """The pipeline that the agents share: chunk → facts → durable → finished, and the rounds that publish scores, status and alerts."""
 
 import asyncio
+import logging
 import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from models.events import INPUT_TOPICS
-from models.instants import SECOND
-from models.records import AdjustmentRecord, AlertRecord
+from models.instants import SECOND, format_instant
+from models.records import AdjustmentRecord, AlertRecord, TopicControl
 from models.settings import Settings
 from scoring.scores import parse_record
+from streams.balance import Balance
 from streams.changelog import AlertsRecord, encode_alerts, encode_chunk, encode_frozen
 from streams.clock import Clock
 from streams.closing import Closer
+from streams.control import CONTROL, Gatekeeper, control_key
 from streams.driver import Consumer
 from streams.fatal import end_process
 from streams.intake import ARRIVAL_HEADER, Intake, take_chunk
 from streams.metrics import WorkerMetrics
 from streams.partition import PartitionState
 from streams.publisher import Message, Publisher
+from streams.snapshots import SnapshotError, tail_checksum
 from streams.tables import FactStore
 from streams.topics import CHANGELOG
 
@@ -32,17 +39,56 @@ OFFSETS_SECONDS = 1.0
 QUARANTINED_BYTES = 1024 * 1024
 # Entities settled at once: some 10 ms.
 SETTLE_SLICE = 500
+SNAPSHOT_LOOK_SECONDS = 1.0
+RECOVERY_TOLD_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+Append = tuple[bytes, "asyncio.Future[Any]"]  # a changelog value, and its place in the changelog once it has one
+
+
+class _Gate:
+    """Lets the chunks of a partition in, or waits until none of them is unfinished and keeps the others out."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._idle = asyncio.Event()
+        self._open = asyncio.Event()
+        self._idle.set()
+        self._open.set()
+
+    async def enter(self) -> None:
+        while not self._open.is_set():
+            await self._open.wait()
+        self._inside += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        self._inside -= 1
+        if not self._inside:
+            self._idle.set()
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        self._open.clear()
+        try:
+            await self._idle.wait()
+            yield
+        finally:
+            self._open.set()
 
 
 class Pipeline:
     """What a worker does with chunks, and what it tells. One for a process; states are by partition."""
 
-    def __init__(self, app: Any, store: FactStore, settings: Settings, clock: Clock, metrics: WorkerMetrics) -> None:
+    def __init__(
+        self, app: Any, store: FactStore, settings: Settings, clock: Clock, metrics: WorkerMetrics, gatekeeper: Gatekeeper
+    ) -> None:
         self.app = app
         self.store = store
         self.settings = settings
         self.clock = clock
         self.metrics = metrics
+        self.gatekeeper = gatekeeper
         self.finished_at: dict[int, float] = {}  # partition → monotonic time of the last finished chunk, for the watchdog
         self.lags: dict[TP, int] = {}
         self._publishers: dict[int, Publisher] = {}
@@ -51,6 +97,9 @@ class Pipeline:
         self._appending = asyncio.Semaphore(APPENDS_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._published_event_at: dict[tuple[int, str], int] = {}
+        self._gates: defaultdict[int, _Gate] = defaultdict(_Gate)
+        self._snapshot_at: dict[int, float] = {}  # partition → monotonic time of the last one
+        self._recovery_told_at = 0.0
 
     @property
     def consumer(self) -> Consumer:
@@ -71,10 +120,16 @@ class Pipeline:
 
     async def process(self, topic: str, message: Any) -> None:
         """Take in a chunk. It is finished, and so may be committed, once everything it brought is durable."""
+        gate = self._gates[message.partition]
+        await self._appending.acquire()
+        await gate.enter()
         interval = self.consumer.interval_of(message)
         if interval is None:
-            return  # of an epoch that is over: read again after the seek, by whoever owns the partition now
-        await self._appending.acquire()
+            # Of an epoch that is over: read again after the seek, by whoever owns the partition now. Looked at after the waiting, or a
+            # rebalance in between would make a state of a partition that is another worker's.
+            gate.leave()
+            self._appending.release()
+            return
         started = time.perf_counter()
         state = self.store.partition(message.partition)
         state.city.advance(self.clock.now())
@@ -86,7 +141,7 @@ class Pipeline:
         with self.metrics.stage("append"):
             values = encode_chunk(intake.record)
         appends = [await self._append(state.number, value) for value in values]
-        task = asyncio.ensure_future(self._finish(state, topic, message, intake, appends, started))
+        task = asyncio.ensure_future(self._finish(state, topic, message, intake, list(zip(values, appends, strict=True)), started))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.sleep(0)  # a chunk takes some 15 ms: heartbeats and rounds come in between
@@ -111,16 +166,14 @@ class Pipeline:
         batch.close()
         return await self.producer.send_batch(batch, self.settings.topic(CHANGELOG), partition=partition)  # type: ignore[no-any-return]
 
-    async def _finish(
-        self, state: PartitionState, topic: str, message: Any, intake: Intake, appends: "list[asyncio.Future[Any]]", started: float
-    ) -> None:
+    async def _finish(self, state: PartitionState, topic: str, message: Any, intake: Intake, appends: list[Append], started: float) -> None:
         try:
-            for record, rejection in intake.quarantined:
-                appends.append(await self._quarantine(topic, record, rejection))
+            others = [await self._quarantine(topic, record, rejection) for record, rejection in intake.quarantined]
             for record, partition, arrival, _ in intake.rerouted:
                 headers = [(ARRIVAL_HEADER, str(arrival).encode())]
-                appends.append(await self._send(topic, record.key, record.value, partition, headers))
-            await asyncio.gather(*appends)
+                others.append(await self._send(topic, record.key, record.value, partition, headers))
+            await asyncio.gather(*others)
+            await self._note_appended(state, appends)
         except KafkaError as error:
             # Before `finish`: a chunk whose facts may not be durable must never be committed.
             end_process(f"what a chunk of {topic} brought could not be written to {self.settings.broker}: {error!r}")
@@ -128,12 +181,29 @@ class Pipeline:
             end_process(f"finishing a chunk of {topic} failed: {type(error).__name__}: {error}")
         finally:
             self._appending.release()
+            self._gates[state.number].leave()
         state.note_interval(intake.record)
         self.consumer.finish(message)
         self.finished_at[state.number] = time.monotonic()
         self.metrics.batch_seconds.labels(topic).observe(time.perf_counter() - started)
         if intake.last_event_at:
             self._published_event_at[state.number, topic] = intake.last_event_at
+        await self._guard(topic, intake)
+
+    async def _note_appended(self, state: PartitionState, appends: list[Append]) -> None:
+        for value, append in appends:
+            state.note_appended((await append).offset, tail_checksum(value))
+
+    async def _guard(self, topic: str, intake: Intake) -> None:
+        """Pause a topic of which too much is bad."""
+        record = intake.record
+        why = self.gatekeeper.note(topic, record.partition, record.begin, record.consumed, record.quarantined)
+        if why is not None:
+            at = format_instant(self.clock.now(), self.store.partition(record.partition).city.context.time.zone)
+            order = TopicControl(topic=topic, state="paused", by=self.settings.worker_id, at=at, why=why)
+            self.gatekeeper.apply(order)
+            self.gatekeeper.enforce()
+            await self._send(CONTROL, control_key(topic), order.to_json(), 0)
 
     async def _quarantine(self, topic: str, record: Any, rejection: Any) -> "asyncio.Future[Any]":
         headers = {
@@ -197,6 +267,7 @@ class Pipeline:
             return
         positions = self.consumer.positions()
         self.lags = {tp: max(0, ends[tp] - position) for tp, position in positions.items() if tp in ends}
+        self._show_balance()
         for number in {tp.partition for tp in positions}:
             state = self.store.data.get(number)
             if state is None:
@@ -205,7 +276,9 @@ class Pipeline:
             if state.targets is None and len(own) == len(INPUT_TOPICS):
                 state.targets = {topic: ends[tp] for topic, tp in own.items()}
             if state.targets is not None and not state.caught_up:
-                state.caught_up = all(positions[own[topic]] >= end for topic, end in state.targets.items() if topic in own)
+                # What a paused topic holds back is not waited for: everyone else's alerts would fall silent with it.
+                paused = {self.settings.topic(topic) for topic in INPUT_TOPICS if self.gatekeeper.is_paused(topic)}
+                state.caught_up = all(positions[own[topic]] >= end for topic, end in state.targets.items() if topic in own.keys() - paused)
             if state.caught_up:
                 await self._close_periods(
                     state, {topic: positions[tp] for topic, tp in own.items()}, {topic: ends[tp] for topic, tp in own.items()}
@@ -221,8 +294,11 @@ class Pipeline:
         if not ready:
             return
         for closing, record in zip(ready, await self._closer.freeze(state, ready), strict=True):
-            await (await self._append(state.number, encode_frozen(record)))
+            value = encode_frozen(record)
+            append = await self._append(state.number, value)
+            await append
             state.freeze(closing, record)
+            await self._note_appended(state, [(value, append)])
             publisher = self._publishers.get(state.number)
             beyond = publisher is None or publisher.may_have_published_beyond(record.department, record.period, record.version)
             for value in record.records:
@@ -233,10 +309,49 @@ class Pipeline:
                     await self._send("scores", key, None, state.number)
                 await self._send("scores", key, value, state.number)
 
+    def _show_balance(self) -> None:
+        balance = Balance()
+        for state in self.store.data.values():
+            balance.merge(state.balance)
+        for topic in INPUT_TOPICS:
+            for outcome, count in balance.counts(topic).items():
+                self.metrics.balance.labels(topic, outcome).set(count)
+            self.metrics.balance_difference.labels(topic).set(balance.difference(topic))
+            self.metrics.topic_paused.labels(topic).set(self.gatekeeper.is_paused(topic))
+
     def _note_recovery(self) -> None:
         recovery = self.app.tables.recovery
+        remaining = max(0, recovery.active_remaining_total())
         self.metrics.recovery_in_progress.set(bool(recovery.in_recovery))
-        self.metrics.recovery_remaining.set(max(0, recovery.active_remaining_total()))
+        self.metrics.recovery_remaining.set(remaining)
+        if recovery.in_recovery and remaining and time.monotonic() - self._recovery_told_at >= RECOVERY_TOLD_SECONDS:
+            self._recovery_told_at = time.monotonic()
+            log.info("reading the state back: %d records of the changelog remain", remaining)
+
+    async def run_snapshots(self) -> None:
+        """Write snapshots for ever, one partition at a time."""
+        while not self.app.should_stop and self.settings.snapshot_seconds:
+            await asyncio.sleep(SNAPSHOT_LOOK_SECONDS)
+            for state in list(self.store.data.values()):
+                at = self._snapshot_at.setdefault(state.number, time.monotonic())
+                due = time.monotonic() - at >= self.settings.snapshot_seconds and state.recovered_to > state.snapshot_offset
+                if due and self._owned(state) and not self.app.rebalancing:
+                    await self._snapshot(state)
+
+    async def _snapshot(self, state: PartitionState) -> None:
+        gate, snapshots = self._gates[state.number], self.store.snapshots
+        async with gate.closed():
+            if self.store.data.get(state.number) is not state:
+                return  # lost while waiting
+            child, state.snapshot_offset = snapshots.begin(state), state.recovered_to
+        self._snapshot_at[state.number] = time.monotonic()
+        try:
+            if await snapshots.end(child):
+                self.metrics.snapshot_at.labels(str(state.number)).set(self.clock.now() / SECOND)
+        except SnapshotError as error:
+            # Time at the next start, never data.
+            self.metrics.snapshot_failures.inc()
+            log.warning("the snapshot of partition %d could not be written into %s: %s", state.number, self.settings.data_dir, error)
 
     async def _publish(self, state: PartitionState) -> None:
         publisher = self._publishers.get(state.number)
@@ -283,8 +398,11 @@ class Pipeline:
         await asyncio.gather(*sent)
         # Noted in the changelog once they are out: a crash in between repeats an alert under its id, it never loses one.
         record = AlertsRecord(state.number, {alert: news[alert].to_json() for alert in news}, [alert.id for alert in over])
-        await (await self._append(state.number, encode_alerts(record)))
+        value = encode_alerts(record)
+        append = await self._append(state.number, value)
+        await append
         state.note_alerts(record)
+        await self._note_appended(state, [(value, append)])
 
     async def _send_alert(self, partition: int, record: AlertRecord) -> "asyncio.Future[Any]":
         return await self._send("alerts", record.thing.encode(), record.to_json(), partition)

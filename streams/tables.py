@@ -5,6 +5,7 @@ with the entities that they are sums of.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from scoring.context import Context
 from streams.changelog import decode
 from streams.fatal import end_process
 from streams.partition import PartitionState
+from streams.snapshots import Header, SnapshotError, Snapshots, tail_checksum
 
 log = logging.getLogger(__name__)
 FACTS = "facts"
@@ -26,7 +28,12 @@ class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
 
     new_context: Callable[[], Context]
     counters: Any
+    snapshots: Snapshots
     owned: set[int] | None = None  # the partitions of the present assignment; None before the first
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: dict[int, Header] = {}  # snapshots of partitions of which no state is held yet
 
     def persisted_offset(self, tp: TP) -> int:
         """The last changelog offset folded into the state held; -1 where none is held, whatever Faust remembers.
@@ -34,14 +41,33 @@ class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
         The answer comes from the state itself: a state that was dropped with its partition is read again from the start.
         """
         state = self.data.get(tp.partition)
-        return -1 if state is None else state.recovered_to - 1
+        if state is not None:
+            return int(state.recovered_to) - 1
+        # The last record of a snapshot is read again: with it the snapshot is loaded, in the recovery and not in the rebalance, whose
+        # member would be taken for dead after a session timeout.
+        header = self._waiting.get(tp.partition)
+        return -1 if header is None else header.offset - 2
 
     def partition(self, number: int) -> PartitionState:
         """The state of a partition, made if it is new."""
         state = self.data.get(number)
         if state is None:
-            state = self.data[number] = PartitionState(number, self.new_context(), self.counters)
+            state = PartitionState(number, self.new_context(), self.counters)
+            if self._waiting.pop(number, None) is not None:
+                self._load(state)
+            self.data[number] = state
         return state  # type: ignore[no-any-return]
+
+    def _load(self, state: PartitionState) -> None:
+        started = time.monotonic()
+        try:
+            self.snapshots.load(state)
+        except SnapshotError as error:
+            self.snapshots.refuse(state.number, str(error))
+            end_process(f"the snapshot of partition {state.number} could not be loaded; the next start reads the changelog")
+        log.info(
+            "partition %d: snapshot of changelog offset %d loaded in %.1f s", state.number, state.recovered_to, time.monotonic() - started
+        )
 
     def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
         """Fold chunks of changelog records.
@@ -67,7 +93,7 @@ class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
             if record.offset > state.recovered_to:  # the first included: the changelog never loses its beginning
                 raise ValueError(f"changelog records {state.recovered_to} to {record.offset - 1} of {message.tp} are missing")
             state.apply(decode(record.value))
-            state.recovered_to = record.offset + 1
+            state.note_read(record.offset, tail_checksum(record.value))
 
     async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
         """Drop what is owned no more: read only what is owned, and read it whole when it comes back."""
@@ -75,6 +101,8 @@ class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
         for number in [number for number in self.data if number not in self.owned]:
             for code in self.data.pop(number).city.departments:
                 self.counters.pop(code, None)
+        headers = {number: self.snapshots.header(number) for number in self.owned - self.data.keys()}
+        self._waiting = {number: header for number, header in headers.items() if header is not None}
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """A partition without any changelog record has a state too."""

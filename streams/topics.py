@@ -25,6 +25,8 @@ OUTPUT_TOPICS: dict[str, dict[str, str]] = {
     "alerts": _FOREVER,
     "quarantine": {**_FOREVER, "max.message.bytes": TWO_MEBIBYTES},
     "adjustments": _FOREVER,
+    # Its timestamps are the broker's clock, which a worker compares its own with.
+    "control": {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"},
 }
 CHANGELOG = f"{APP}-facts-changelog"
 # Facts and input topics never expire: recount reads the inputs, recovery the changelog.

@@ -17,6 +17,7 @@ from streams import topics
 from streams.app import Composition, create_app
 from streams.fatal import end_process
 from streams.pipeline import Pipeline
+from streams.startup import check_snapshots, wait_for_clock
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 5.0
@@ -92,7 +93,7 @@ async def watch(app: Any, pipeline: Pipeline) -> None:
         recovery, now = app.tables.recovery, time.monotonic()
         if recovery.started and not recovery.should_stop and _tasks_alive(recovery) < sum(1 for _ in recovery._get_tasks()):  # noqa: SLF001
             end_process("the recovery task has returned while the worker goes on")
-        lagging = {tp.partition for tp, lag in pipeline.lags.items() if lag}
+        lagging = {tp.partition for tp, lag in pipeline.lags.items() if lag and tp.topic not in app.held_topics}
         lagging_since = {partition: lagging_since.get(partition, now) for partition in lagging}
         for partition, since in lagging_since.items():
             if now - max(since, pipeline.finished_at.get(partition, 0.0)) > STALLED_SECONDS:
@@ -118,6 +119,8 @@ def run(composition: Composition) -> None:
         WorkerRefusedError: as `wait_for_cluster`.
     """
     wait_for_cluster(composition.settings)
+    wait_for_clock(composition.settings)
+    check_snapshots(composition.settings)
     # Facts and entities are not cyclic; walking them again and again took two thirds of the time (measured).
     gc.freeze()
     gc.set_threshold(200_000, 20, 1_000)
@@ -134,6 +137,14 @@ def run(composition: Composition) -> None:
         except Exception as error:
             log.exception("the publishing rounds failed")
             end_process(f"publishing failed: {type(error).__name__}: {error}")
+
+    @app.task()
+    async def control() -> None:
+        await pipeline.gatekeeper.follow(lambda: app.should_stop)
+
+    @app.task()
+    async def snapshots() -> None:
+        await pipeline.run_snapshots()
 
     @app.task()
     async def watchdog() -> None:

@@ -102,13 +102,13 @@ def worker() -> Exit:
     """
     # Faust takes 0.7 s to import: only here.
     from streams.app import Composition  # noqa: PLC0415
-    from streams.clock import SystemClock  # noqa: PLC0415
+    from streams.clock import GuardedClock, SystemClock  # noqa: PLC0415
     from streams.metrics import WorkerMetrics  # noqa: PLC0415
     from streams.worker import WorkerRefusedError, run  # noqa: PLC0415
 
     settings = the_settings()
     set_up_logging(settings)
-    composition = Composition(settings, the_ruleset(None), the_calendar(), SystemClock(), WorkerMetrics())
+    composition = Composition(settings, the_ruleset(None), the_calendar(), GuardedClock(SystemClock()), WorkerMetrics())
     try:
         run(composition)
     except WorkerRefusedError as error:

@@ -1,6 +1,8 @@
 """`onestop doctor`: checks what the system stands on; each fault with what to do."""
 
 import time
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +17,9 @@ from rich.markup import escape
 from models.events import INPUT_TOPICS
 from models.settings import Settings
 from streams import topics
+from streams.balance import CONSUMED, OUTCOMES, Balance
 from streams.changelog import ChunkRecord, Parts, decode
+from streams.cli.flow import paused_topics
 from streams.cli.offline import Json
 from streams.cli.quarantine import entries
 from streams.cli.reading import consumer_for, read_topic
@@ -43,7 +47,9 @@ Check = Callable[[Settings], Iterator[Finding]]
 
 def doctor(
     settings_only: Annotated[bool, typer.Option("--settings", help="Print the settings in force, secrets masked.")] = False,
-    deep: Annotated[bool, typer.Option("--deep", help="Also read the changelog: do its intervals tile the inputs?")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read the changelog: does it tile the inputs and balance; who uses a wrong partitioner?")
+    ] = False,
     json: Json = False,
 ) -> Exit:
     """Check broker, topics, Redis, calendar, clock, lag and read model; exit 1 when anything is not right.
@@ -54,8 +60,8 @@ def doctor(
     if settings_only:
         _print_settings(settings)
         return Exit.RIGHT
-    checks: list[Check] = [_rules, _calendar, _broker, _redis, _read_model, _quarantine]
-    findings = [finding for check in (*checks, *([_intervals] if deep else [])) for finding in check(settings)]
+    checks: list[Check] = [_rules, _calendar, _broker, _redis, _read_model, _quarantine, _paused]
+    findings = [finding for check in (*checks, *([_changelog] if deep else [])) for finding in check(settings)]
     for finding in findings:
         if json:
             print_json({"check": finding.check, "right": finding.right, "text": finding.text})
@@ -189,14 +195,48 @@ def _quarantine(settings: Settings) -> Iterator[Finding]:
     yield Finding("quarantine", right=True, text=text + (say("：onestop quarantine list", ": `onestop quarantine list`") if count else ""))
 
 
-def _intervals(settings: Settings) -> Iterator[Finding]:
-    """Whether the changelog's intervals tile each input partition from its start to the committed offset."""
+def _paused(settings: Settings) -> Iterator[Finding]:
+    try:
+        paused = paused_topics()
+    except Exception:  # noqa: BLE001  # the broker's own check has said it
+        return
+    for topic, order in paused.items():
+        text = say(
+            f"{topic} 已由 {order.by} 于 {order.at} 暂停（{order.why}）", f"{topic} was paused by {order.by} at {order.at}: {order.why}"
+        )
+        advice = say("；处理后运行", "; when it is mended run")
+        yield Finding("paused", right=False, text=f"{text}{advice} `onestop quarantine resume {topic}`")
+
+
+def _changelog(settings: Settings) -> Iterator[Finding]:
+    """What the changelog's chunk records add up to: they tile what is committed and balance, and say who uses a wrong partitioner."""
     held: dict[tuple[str, int], Intervals] = {}
-    parts = Parts()
+    parts, balance = Parts(), Balance()
+    sources: Counter[tuple[str, str]] = Counter()
+    quarantined: list[ChunkRecord] = []
     for record in read_topic(settings, CHANGELOG):
         decoded = decode(record.value)
-        if isinstance(decoded, ChunkRecord) and parts.complete(decoded):
+        if not isinstance(decoded, ChunkRecord):
+            continue
+        balance.add(decoded)
+        sources.update({(decoded.topic, source): count for source, count in decoded.sources.items()})
+        if parts.complete(decoded):
             held.setdefault((decoded.topic, decoded.partition), Intervals()).add(decoded.begin, decoded.end)
+        if decoded.quarantined:
+            quarantined.append(decoded)
+    yield _tiling(settings, held)
+    yield from _balance(settings, balance, quarantined)
+    for (topic, source), count in sorted(sources.items()):
+        text = say(
+            f"{source or '?'} 向 {topic} 发布的 {count} 条记录不在其部门的分区，已转发：请该系统改用 murmur2 分区器（Kafka 默认）",
+            f"{count} records of {source or '?'} in {topic} lay in a wrong partition and were sent on: "
+            "let it use Kafka's default partitioner (murmur2)",
+        )
+        yield Finding("partitioner", right=False, text=text)
+
+
+def _tiling(settings: Settings, held: dict[tuple[str, int], Intervals]) -> Finding:
+    """Whether the intervals tile each input partition from its start to the committed offset."""
     group = settings.topic(APP)
     holes = []
     with topics.admin(settings) as client:
@@ -208,4 +248,33 @@ def _intervals(settings: Settings) -> Iterator[Finding]:
     lost = say(
         f"缺失 {holes[:5]}：请报告，并用输入主题重建", f"missing {holes[:5]}: report it, and rebuild the state from the input topics"
     )
-    yield Finding("intervals", right=not holes, text=lost if holes else text)
+    return Finding("intervals", right=not holes, text=lost if holes else text)
+
+
+def _balance(settings: Settings, balance: Balance, quarantined: list[ChunkRecord]) -> Iterator[Finding]:
+    for topic in INPUT_TOPICS:
+        counts = balance.counts(topic)
+        if not counts[CONSUMED]:
+            continue
+        names = {
+            "taken": say("计入", "taken in"), "duplicate": say("重复", "duplicate"), "late": say("迟到", "late"),
+            "quarantined": say("隔离", "quarantined"), "rerouted": say("转发", "sent on"),
+        }  # fmt: skip
+        sums = " + ".join(f"{counts[outcome]} {names[outcome]}" for outcome in OUTCOMES)
+        off = balance.difference(topic)
+        text = f"{topic}: {counts[CONSUMED]} = {sums}" if not off else f"{topic}: {counts[CONSUMED]} ≠ {sums} ({off:+d})"
+        advice = say("：请报告，并运行 onestop recount", ": report it, and run `onestop recount`")
+        yield Finding("balance", right=not off, text=text + (advice if off else ""))
+    # What the chunks say they put into quarantine has to be there: counted by place, because a chunk may have been read twice.
+    places: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+    for record in read_topic(settings, "quarantine"):
+        topic, partition, offset = record.key.decode().split("|")
+        places[topic, int(partition)].add(int(offset))
+    held = {place: sorted(offsets) for place, offsets in places.items()}
+    missing = 0
+    for chunk in quarantined:
+        offsets = held.get((chunk.topic, chunk.partition), [])
+        missing += max(0, chunk.quarantined - (bisect_left(offsets, chunk.end) - bisect_left(offsets, chunk.begin)))
+    text = say("隔离的记录都在隔离区", "what was quarantined is there")
+    lost = say(f"隔离区缺 {missing} 条：请报告", f"{missing} records are not in quarantine: report it")
+    yield Finding("quarantined", right=not missing, text=lost if missing else text)

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from scoring.indicators import INDICATORS
-from streams.cli import broker, doctor, explain, offline, period, quarantine, rules, serving, simulate, up
+from streams.cli import broker, doctor, explain, flow, offline, period, quarantine, rules, serving, simulate, up
 from streams.cli.offline import Json
 from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
 
@@ -40,6 +40,8 @@ app.command(rich_help_panel=RESULTS)(serving.scores)
 app.add_typer(period.app, name="period", rich_help_panel=RESULTS)
 app.command(rich_help_panel=SOURCES)(broker.publish)
 app.add_typer(broker.topics, name="topics", rich_help_panel=LIVE)
+quarantine.app.command()(flow.pause)
+quarantine.app.command()(flow.resume)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=SOURCES)
 
 

@@ -34,6 +34,10 @@ class EventSender:
         for partition in partitions:
             self._producer.send(topic, value=value, key=key, partition=partition).add_errback(self._failed.append)
 
+    def put(self, topic: str, key: bytes, value: bytes | None, partition: int | None = None) -> None:
+        """Write a record that is no event."""
+        self._producer.send(self._settings.topic(topic), value=value, key=key, partition=partition).add_errback(self._failed.append)
+
     def flush(self) -> None:
         """Wait until everything is acknowledged.
 

@@ -18,6 +18,7 @@ from models.rulesets import default_ruleset
 from models.wire import MAX_RECORD_BYTES, Reason
 from scoring.context import create_context
 from streams.app import REQUEST_BYTES, create_app
+from streams.balance import Balance
 from streams.changelog import decode, encode_chunk
 from streams.intake import ARRIVAL_HEADER, Intake, arrival_of, partition_of, take_chunk
 from streams.partition import PartitionState
@@ -40,7 +41,11 @@ def untimed(_: str) -> Iterator[None]:
 
 
 def take(held: PartitionState, *records: Record, topic: str = "cases", begin: int = 100) -> Intake:
-    return take_chunk(held, topic, begin, begin + len(records), records, PARTITIONS, untimed)
+    intake = take_chunk(held, topic, begin, begin + len(records), records, PARTITIONS, untimed)
+    balance = Balance()
+    balance.add(intake.record)
+    assert balance.difference(topic) == 0, "whatever was consumed became something"
+    return intake
 
 
 def event(type_: str = "case.accepted", at: str = "2020-09-03", department: str = D1, **fields: Any) -> dict[str, Any]:
@@ -211,7 +216,7 @@ def test_a_record_in_the_wrong_partition_is_sent_on_and_not_folded() -> None:
     lies = record(event())
     intake = take(held, lies)
     assert intake.rerouted == [(lies, HERE, ARRIVAL, "test")]
-    assert (intake.record.facts, intake.record.rerouted, intake.record.quarantined) == ([], 1, 0)
+    assert (intake.record.facts, intake.record.sources, intake.record.quarantined) == ([], {"test": 1}, 0)
     assert not held.city.departments
     assert not held.first_arrivals
     # and its id is not taken: should it be corrected, the right one counts
@@ -235,7 +240,8 @@ def test_a_copy_that_was_sent_on_is_kept_for_its_earlier_arrival() -> None:
     take(held, record(event()))
     earlier = ARRIVAL - 1_000
     intake = take(held, record(event(), headers=((ARRIVAL_HEADER, str(earlier).encode()),)))
-    assert (intake.record.duplicates, intake.record.facts, intake.record.arrivals) == (1, facts_of_events([event()]), [earlier])
+    assert (intake.record.duplicates, intake.record.copies) == (1, 1)
+    assert (intake.record.facts, intake.record.arrivals) == (facts_of_events([event()]), [earlier])
     assert intake.record.packed == list(map(pack, intake.record.facts))
 
 

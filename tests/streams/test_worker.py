@@ -153,6 +153,7 @@ class Watched:
         self.owned: dict[TP, int] = {C0: 0}
         self.assigned = {C0, LOG}
         self.rebalancing = False
+        self.held_topics: set[str] = set()
         self.recovery: Any = SimpleNamespace(started=True, should_stop=False, in_recovery=False, _futures=set(), _get_tasks=lambda: ())
         self.consumer = SimpleNamespace(
             is_input=lambda tp: tp.topic == CASES, assignment=lambda: self.assigned, positions=lambda: self.owned

@@ -251,6 +251,7 @@ def create_app(**settings: Any) -> Any:
         **settings,
     )
     app.input_topics = INPUTS
+    app.held_topics = set()
     app.topics._acking_topics.update(INPUTS)  # the conductor does so when the agents have subscribed
     app._producer = SimpleNamespace(flush=_nothing)
     return app

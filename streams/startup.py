@@ -1,0 +1,88 @@
+"""What a worker makes sure of before it starts: that its clock is right, and that its snapshots are of this changelog."""
+
+import logging
+import time
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from models.settings import Settings
+from streams.clock import JUMP_SECONDS
+from streams.control import CLOCK_KEY, CONTROL
+from streams.snapshots import Snapshots
+from streams.topics import CHANGELOG, UNREACHABLE
+
+log = logging.getLogger(__name__)
+RETRY_SECONDS = 2.0
+READ_SECONDS = 30.0
+
+
+def wait_for_clock(settings: Settings) -> None:
+    """Wait until this machine's clock and the broker's agree; a sentence when they do not.
+
+    Scores hold as of this clock and arrivals are stamped by that one: with hours between them deadlines would be wrong.
+    """
+    told = ""
+    while True:
+        try:
+            apart = _seconds_ahead(settings)
+        except UNREACHABLE as error:
+            waiting = f"Kafka at {settings.broker} cannot be asked for the time ({error!r:.120}); trying again every {RETRY_SECONDS:g} s"
+        else:
+            if abs(apart) <= JUMP_SECONDS:
+                return
+            where = "ahead of" if apart > 0 else "behind"
+            waiting = f"the clock of this machine is far {where} that of Kafka at {settings.broker}: synchronise both (NTP); waiting for it"
+            log.error("the clocks are %.0f s apart", abs(apart))
+        if waiting != told:
+            log.warning("%s", waiting)
+            told = waiting
+        time.sleep(RETRY_SECONDS)
+
+
+def _seconds_ahead(settings: Settings) -> float:
+    producer = KafkaProducer(bootstrap_servers=_servers(settings), acks="all", bootstrap_timeout_ms=5_000)
+    try:
+        written = producer.send(settings.topic(CONTROL), key=CLOCK_KEY, value=b"{}", partition=0).get(timeout=READ_SECONDS)
+        return time.time() - float(written.timestamp) / 1_000
+    finally:
+        producer.close()
+
+
+def check_snapshots(settings: Settings) -> None:
+    """Put aside the snapshots that are not of this changelog.
+
+    Raises:
+        kafka.errors.KafkaError: the broker cannot be reached.
+    """
+    topic = settings.topic(CHANGELOG)
+    snapshots = Snapshots(settings, topic)
+    headers = snapshots.headers()
+    if not headers:
+        return
+    consumer = KafkaConsumer(
+        bootstrap_servers=_servers(settings),
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+        bootstrap_timeout_ms=5_000,
+    )
+    try:
+        places = {number: TopicPartition(topic, number) for number in headers}
+        consumer.assign(list(places.values()))
+        ends = consumer.end_offsets(list(places.values()))
+
+        def value_at(number: int, offset: int) -> bytes | None:
+            consumer.assign([places[number]])
+            consumer.seek(places[number], offset)
+            deadline = time.monotonic() + READ_SECONDS
+            while time.monotonic() < deadline:
+                for records in consumer.poll(timeout_ms=500).values():
+                    return records[0].value if records[0].offset == offset else None
+            return None
+
+        snapshots.check_against({number: ends[place] for number, place in places.items()}, value_at)
+    finally:
+        consumer.close()
+
+
+def _servers(settings: Settings) -> list[str]:
+    return [address.strip() for address in settings.broker.split(",")]
