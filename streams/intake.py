@@ -39,9 +39,10 @@ def partition_of(department: str, partitions: int) -> int:
 def arrival_of(record: Any) -> int:
     """When a record first arrived, ms since the epoch: the broker's timestamp, or the header of one that was sent on."""
     for name, value in record.headers:
-        # Any producer may set it: what is no time must not end the worker, which would read it again after every start.
+        # Any producer may set it: what is no time must not end the worker, which would read it again after every start, and nothing
+        # arrives first after it lies here.
         if name == ARRIVAL_HEADER and value and len(value) <= ARRIVAL_DIGITS and value.isdigit():
-            return int(value)
+            return min(int(value), int(record.timestamp))
     return int(record.timestamp)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import astuple
 from typing import Any
 
-from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact
+from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact, field_of
 from models.records import AdjustmentRecord
 from scoring.city import PERIOD_CODES, Outcome
 from scoring.context import Context
@@ -40,7 +40,8 @@ class PartitionState:
         self.closed: dict[tuple[str, str], Closing] = {}
         self.pending_closings: dict[tuple[str, str], Closing] = {}
         self.adjustments: list[AdjustmentRecord] = []
-        self._closed_as_of: tuple[int, int, int] | None = None
+        self._arrivals_noted = 0
+        self._closed_as_of: tuple[int, int, int, int] | None = None
         self._standing: dict[tuple[str, str], dict[str, AnyRecord]] = {}
         # Of the changelog: everything before it has been applied, and the checksum of the last record; what was appended beyond.
         self.recovered_to = 0
@@ -77,6 +78,7 @@ class PartitionState:
         first = self.first_arrivals.get(key)
         if first is None or arrived < first:
             self.first_arrivals[key] = arrived
+            self._arrivals_noted += 1
 
     def _take_late(self, fact: Fact, arrived: int, closed: list[str]) -> Outcome:
         """A fact of a department with closed periods: what it would change in them becomes adjustments."""
@@ -122,16 +124,20 @@ class PartitionState:
         """Bring up to date what is closed as of now, and which closings are still to be frozen."""
         context = self.city.context
         orders = sum(arrival <= context.now for arrival, _ in self.orders)  # the broker's clock may put one ahead of ours
-        as_of = (context.time.day_of(context.now), orders, len(self.city.departments))
+        # A fact may add a department, or to a known one an earlier period, or the first arrival that lets a period close by itself.
+        as_of = (context.time.day_of(context.now), orders, len(self.city.departments), self._arrivals_noted)
         if self._closed_as_of == as_of:
             return
         self._closed_as_of = as_of
         found: list[Closing] = []
         closed: dict[tuple[str, str], Closing] = {}
+        by_period: defaultdict[str, list[Arrived]] = defaultdict(list)  # not all orders for each department and period
+        for order in self.orders:
+            by_period[field_of(order[1], "period")].append(order)
         for code, department in self.city.departments.items():
             for period in scored_periods(department):
                 arrival = self.first_arrivals.get((code, period))
-                closing = current_closing(code, period, self.orders, arrival, context)
+                closing = current_closing(code, period, by_period[period_label(period)], arrival, context)
                 if closing is None:
                     continue
                 key = (code, period_label(period))

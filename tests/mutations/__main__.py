@@ -55,7 +55,9 @@ def _live(system: System, records: int, seed: int) -> Report:
             send(system, sent, advance)
             until(lambda: not system.holes(), f"{what} records are finished\n{system.logs()}", 900)
         cpu, seconds = cpu_seconds(process.pid) - used, time.monotonic() - started
-        print(f"worker, {what}: {cpu / total * 1e6:.1f} µs CPU a record, publishing and waiting included; {total / seconds:,.0f} records/s sent and taken in")
+        print(
+            f"worker, {what}: {cpu / total * 1e6:.1f} µs CPU a record, publishing and waiting included; {total / seconds:,.0f} records/s sent and taken in"
+        )
     report = verify(system)
     if process.poll() is not None:
         report.faults.append(f"the worker has ended with exit code {process.returncode}")
@@ -76,7 +78,9 @@ def main() -> int:
         with _progress("mutated records", given.records) as advance:
             report = in_process(Mutator(given.seed, PARTITIONS), given.records, PARTITIONS, given.seed, advance)
         _say(report, "in process", time.monotonic() - started)
-        print(f"  take_chunk alone: {report.records / report.seconds:,.0f} records/s, {report.seconds / report.records * 1e6:.1f} µs a record")
+        print(
+            f"  take_chunk alone: {report.records / report.seconds:,.0f} records/s, {report.seconds / report.records * 1e6:.1f} µs a record"
+        )
         faults += len(report.faults)
         good, bad, kinds = costs(Mutator(given.seed + 1, 1), 20_000)
         print(f"  CPU of take_chunk: {good:.1f} µs a good record, {bad:.1f} µs a bad one; the dearest mutations:")

@@ -151,9 +151,7 @@ def costs(mutator: Mutator, count: int) -> tuple[float, float, list[tuple[float,
     good = _cpu([mutator.good() for _ in range(count)])
     bad = _cpu([sent for held in samples.values() for sent in held])
     kinds = [
-        (_cpu(held), name, sum(len(sent.value or b"") for sent in held) // len(held))
-        for name, held in samples.items()
-        if "+" not in name
+        (_cpu(held), name, sum(len(sent.value or b"") for sent in held) // len(held)) for name, held in samples.items() if "+" not in name
     ]
     return good, bad, sorted(kinds, reverse=True)
 
@@ -181,9 +179,9 @@ def send(system: System, records: Iterable[Sent], progress: Callable[[int], None
     failed: list[BaseException] = []
     number = 0
     for number, sent in enumerate(records, start=1):
-        producer.send(
-            system.prefix + sent.topic, sent.value, key=sent.key, partition=sent.partition, headers=list(sent.headers)
-        ).add_errback(failed.append)
+        headers = [(name, value) for name, value in sent.headers if value is not None]  # kafka-python sends no null ones
+        future = producer.send(system.prefix + sent.topic, sent.value, key=sent.key, partition=sent.partition, headers=headers)
+        future.add_errback(failed.append)
         progress(number)
     producer.flush()
     producer.close()
@@ -228,7 +226,11 @@ def verify(system: System) -> Report:
         found[record.key.decode()] = headers["reason"].decode(), record.value or b""
     report.faults += [f"{key} is not in quarantine" for key in expected.keys() - found.keys()]
     report.faults += [f"{key} is in quarantine and good" for key in found.keys() - expected.keys()]
-    report.faults += [f"{key}: {found[key]!r:.100}, expected {expected[key]!r:.100}" for key in expected.keys() & found.keys() if found[key] != expected[key]]
+    report.faults += [
+        f"{key}: {found[key]!r:.100}, expected {expected[key]!r:.100}"
+        for key in expected.keys() & found.keys()
+        if found[key] != expected[key]
+    ]
     facts: defaultdict[int, list[Fact]] = defaultdict(list)
     for (partition, _), fact in held.items():
         facts[partition].append(fact)

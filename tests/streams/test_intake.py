@@ -245,6 +245,11 @@ def test_a_copy_that_was_sent_on_is_kept_for_its_earlier_arrival() -> None:
     assert intake.record.packed == list(map(pack, intake.record.facts))
 
 
+def test_a_first_arrival_after_the_brokers_own_time_counts_as_that() -> None:
+    assert arrival_of(record(headers=((ARRIVAL_HEADER, b"9" * 13),))) == ARRIVAL
+    assert arrival_of(record(headers=((ARRIVAL_HEADER, str(ARRIVAL + 1).encode()),))) == ARRIVAL
+
+
 def test_late_is_reckoned_from_the_first_arrival() -> None:
     october = parse_instant(when("2020-10-01")) // 1_000
     sent_on = record(event(), arrival=october, headers=((ARRIVAL_HEADER, str(ARRIVAL).encode()),))

@@ -181,6 +181,21 @@ def test_a_period_closes_by_itself_when_its_grace_time_ends() -> None:
     assert closings([(instant(arrival), one) for one, arrival in august()], state.city.context) == [closing]
 
 
+def test_a_fact_that_adds_an_earlier_period_lets_it_close_at_once() -> None:
+    # Its first arrival lies before the end of the grace time (a backlog, or a record that was sent on): not only at the next midnight.
+    state = settled("2020-09-20", (fact("serial.issued", "2020-09-10", event_id="later"), "2020-09-10"))
+    assert pending(state) == {}
+    state.take(fact("serial.issued", "2020-08-10", serial="S2", event_id="earlier"), instant("2020-09-01") // 1_000)
+    assert pending(state) == {"2020-08": "auto|2020-08"}
+
+
+def test_a_period_without_a_fact_closes_at_once_when_one_that_had_arrived_in_time_is_read() -> None:
+    state = settled("2020-09-20", (fact("serial.issued", "2020-07-10", event_id="before"), "2020-09-15"))
+    assert pending(state) == {}
+    state.take(fact("serial.issued", "2020-08-10", serial="S2", event_id="of August"), instant("2020-09-01") // 1_000)
+    assert pending(state) == {"2020-08": "auto|2020-08"}
+
+
 def test_an_order_closes_and_another_reopens() -> None:
     state = settled(
         "2020-09-03T10:00:00",

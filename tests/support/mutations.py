@@ -28,7 +28,7 @@ class Sent:
     partition: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
     mutation: str = field(default="", compare=False)
 
 
@@ -235,7 +235,17 @@ def _with_text(sent: Sent, put: bytes) -> Sent:
 
 
 def _surrogate(rng: Random, sent: Sent, _: Mutator) -> Sent:
-    put = (rb"\ud800", rb"\udfff", rb"\ud83d", rb"\udc00\ud800", b"\xed\xa0\x80", b"\xed\xb0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", rb"\u0000")
+    put = (
+        rb"\ud800",
+        rb"\udfff",
+        rb"\ud83d",
+        rb"\udc00\ud800",
+        b"\xed\xa0\x80",
+        b"\xed\xb0\x80",
+        b"\xc0\x80",
+        b"\xf4\x90\x80\x80",
+        rb"\u0000",
+    )
     return _with_text(sent, rng.choice(put))
 
 
@@ -267,7 +277,14 @@ def _very_deep(rng: Random, sent: Sent, _: Mutator) -> Sent:
 def _mebibyte(rng: Random, sent: Sent, _: Mutator) -> Sent:
     value = sent.value or b""
     room = max(0, MEBIBYTE - len(value))
-    rest = (b" " * room + value, value + b"\n" * room, value + b"x" * room, rng.randbytes(64) * (room // 64), b"[" * room, b'"' + b"\\u0000" * (room // 6))
+    rest = (
+        b" " * room + value,
+        value + b"\n" * room,
+        value + b"x" * room,
+        rng.randbytes(64) * (room // 64),
+        b"[" * room,
+        b'"' + b"\\u0000" * (room // 6),
+    )
     return replace(sent, value=rng.choice(rest))
 
 
@@ -296,12 +313,16 @@ def _partition(rng: Random, sent: Sent, mutator: Mutator) -> Sent:
 def _key(rng: Random, sent: Sent, mutator: Mutator) -> Sent:
     key = sent.key or b""
     other = rng.choice(mutator.departments).encode()
-    return replace(sent, key=rng.choice((None, b"", key.lower(), key + b" ", b"*", other, rng.randbytes(8), key.decode().encode("utf-16"), b"k" * 1_000)))
+    return replace(
+        sent,
+        key=rng.choice((None, b"", key.lower(), key + b" ", b"*", other, rng.randbytes(8), key.decode().encode("utf-16"), b"k" * 1_000)),
+    )
 
 
 def _headers(rng: Random, sent: Sent, _: Mutator) -> Sent:
+    # None is a time before now: one would let the period of a live worker's fact close by itself, as it should.
     values = (
-        b"", b"-1", b"x", b"0", b"1", b"1599000000000", b"9" * 13, b"9" * 14, b"9" * 1_000, b" 1599000000000", b"1e12", b"\xff\xfe",
+        None, b"", b"-1", b"x", b"-1599000000000", b"9" * 13, b"9" * 14, b"9" * 1_000, b" 1599000000000", b"1e12", b"\xff\xfe",
         "١٥٩٩٠٠٠٠٠٠٠٠٠".encode(), "１５９９".encode(),
     )  # fmt: skip
     names = (ARRIVAL_HEADER, ARRIVAL_HEADER, ARRIVAL_HEADER, "", "traceparent", "汉", ARRIVAL_HEADER.upper())
