@@ -267,6 +267,10 @@ async def _close(close: Callable[[], Awaitable[None]]) -> None:
         log.debug("a client did not close in time")
 
 
+def _end_of(task: "asyncio.Task[None]") -> str:
+    return "cancelled" if task.cancelled() else repr(task.exception())
+
+
 async def run(settings: Settings, stop: asyncio.Event, *, clock: Clock | None = None) -> None:
     """Project until `stop` is set."""
     client = connect_async(settings)
@@ -274,7 +278,15 @@ async def run(settings: Settings, stop: asyncio.Event, *, clock: Clock | None = 
     projecting = asyncio.create_task(projector.run())
     stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({projecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        while not stopped.done():
+            await asyncio.wait({projecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if projecting.done() and not stopped.done():
+                # When its broker goes, aiokafka may cancel what waits for it: that is not a wish to end (seen: exit code 0 by itself).
+                log.warning(
+                    "the projector was interrupted from within (%s); it starts again from the offsets in Redis", _end_of(projecting)
+                )
+                await asyncio.sleep(FIRST_RETRY_SECONDS)
+                projecting = asyncio.create_task(projector.run())
     finally:
         for task in (projecting, stopped):
             task.cancel()

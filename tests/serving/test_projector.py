@@ -439,3 +439,23 @@ async def test_it_stops_in_time_when_nothing_can_be_reached() -> None:
     settings = load_settings(broker="127.0.0.1:1", redis_url="redis://127.0.0.1:1/0")
     async with Running(settings):
         await asyncio.sleep(0.3)
+
+
+async def test_an_interruption_from_within_does_not_end_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    # Seen when a broker was killed: a wait within aiokafka was cancelled, and the process ended with exit code 0, as if told to.
+    sessions = 0
+    again = asyncio.Event()
+
+    async def session(_: Projector) -> None:
+        nonlocal sessions
+        sessions += 1
+        if sessions == 1:
+            raise asyncio.CancelledError
+        again.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Projector, "_session", session)
+    settings = load_settings(broker="127.0.0.1:1", redis_url="redis://127.0.0.1:1/0")
+    async with Running(settings):
+        await asyncio.wait_for(again.wait(), 10)
+    assert "interrupted from within (cancelled)" in caplog.text
