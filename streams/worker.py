@@ -161,7 +161,10 @@ def run(composition: Composition) -> None:
     worker = app.Worker(override_logging=False, redirect_stdouts=False, quiet=True)
     try:
         worker.execute_from_commandline()
-    except KafkaError as error:
+    except SystemExit as end:
+        error = end.__context__  # mode turns every error into an exit code
+        if not isinstance(error, KafkaError):
+            raise
         # Eight workers once ended because the cluster was not ready when they started (NodeNotReadyError): starting must retry.
         log.warning("the worker could not start on %s (%r); starting again in %g s", composition.settings.broker, error, RETRY_SECONDS)
         time.sleep(RETRY_SECONDS)

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import mode
 import pytest
 from aiohttp import ClientSession
+from aiokafka.errors import NodeNotReadyError
 from faust.types import TP
 from kafka.errors import BrokerNotAvailableError
 
@@ -138,6 +140,38 @@ async def test_metrics_and_health_are_served() -> None:
                 assert 'govscore_events_consumed_total{topic="cases"} 0.0' in await answer.text()
     finally:
         await runner.cleanup()
+
+
+# --- starting
+
+
+@pytest.mark.parametrize(("fault", "again"), [(NodeNotReadyError("node 2"), True), (ValueError("no fault of the cluster"), False)])
+def test_a_broker_that_goes_while_it_starts_makes_it_start_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: Exception, again: bool
+) -> None:
+    # mode turns every error into an exit code: an `except KafkaError` around it never saw one, and workers ended with 1 (seen).
+    class Failing(mode.Worker):
+        async def on_first_start(self) -> None:
+            raise fault
+
+    class Executed(BaseException):
+        pass
+
+    def execute(*_: Any) -> None:
+        raise Executed
+
+    loop = asyncio.new_event_loop()
+    app = SimpleNamespace(task=lambda: lambda task: task, Worker=lambda **options: Failing(loop=loop, **options))
+    monkeypatch.setattr(worker, "create_app", lambda _: (app, None))
+    monkeypatch.setattr(worker, "wait_for_cluster", lambda _: None)
+    monkeypatch.setattr(worker.gc, "freeze", lambda: None)
+    monkeypatch.setattr(worker.gc, "set_threshold", lambda *_: None)
+    monkeypatch.setattr(worker.os, "execv", execute)
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.0)
+    settings = Settings(data_dir=tmp_path)
+    composition = Composition(settings, default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics())
+    with pytest.raises(Executed if again else SystemExit):
+        worker.run(composition)
 
 
 # --- the watchdog

@@ -332,7 +332,9 @@ class Bed:
             projector = None
         if projector is None and self.projector_wanted:
             self.system.start("projector", "projector")
-        if self.ledger.poll(TICK_SECONDS) and self.ledger.chunks > self._chunks:
+        if self.broker_down and self.options.brokers == 1:
+            time.sleep(TICK_SECONDS)  # the reader would wait for the broker, and so would the next step
+        elif self.ledger.poll(TICK_SECONDS) and self.ledger.chunks > self._chunks:
             self._chunks, self._progress_at = self.ledger.chunks, time.monotonic()
         if not self.broker_down and time.monotonic() - self._commits_at > COMMITS_EVERY:
             self._look_at_commits()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 from models.events import INPUT_TOPICS
 from models.facts import EVENT_ID, Fact, pack, to_fact
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 READ = (*INPUT_TOPICS, CHANGELOG, "scores", "quarantine")
 Place = tuple[str, int]  # topic, without prefix, and partition
 READ_SECONDS = 240.0
+STUCK_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -53,13 +55,9 @@ class Ledger:
 
     def __init__(self, broker: str, prefix: str, partitions: int) -> None:
         self._prefix, self._partitions = prefix, partitions
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=broker.split(","), enable_auto_commit=False, group_id=None, max_partition_fetch_bytes=4_000_000,
-            max_poll_records=5_000, auto_offset_reset="earliest",
-        )  # fmt: skip
-        self._places = [TopicPartition(prefix + topic, number) for topic in READ for number in range(partitions)]
-        self._consumer.assign(self._places)
-        self._consumer.seek_to_beginning(*self._places)
+        self._next = dict.fromkeys((TopicPartition(prefix + topic, number) for topic in READ for number in range(partitions)), 0)
+        self._broker = broker
+        self._connect()
         self.sent: dict[str, Sent] = {}
         self.records = 0  # in the input topics, without those that workers sent on
         self.rerouted = 0
@@ -78,6 +76,15 @@ class Ledger:
         self.reasons: dict[str, str] = {}
         self._parts = Parts()
 
+    def _connect(self) -> None:
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=self._broker.split(","), enable_auto_commit=False, group_id=None, max_partition_fetch_bytes=4_000_000,
+            max_poll_records=5_000, auto_offset_reset="earliest",
+        )  # fmt: skip
+        self._consumer.assign(list(self._next))
+        for place, offset in self._next.items():
+            self._consumer.seek(place, offset)
+
     def close(self) -> None:
         """Close the consumer."""
         self._consumer.close()
@@ -86,6 +93,7 @@ class Ledger:
         """Take in what is there; how many records."""
         found = self._consumer.poll(timeout_ms=int(seconds * 1_000))
         for place, records in found.items():
+            self._next[place] = records[-1].offset + 1
             topic = place.topic.removeprefix(self._prefix)
             if topic == CHANGELOG:
                 for record in records:
@@ -103,11 +111,21 @@ class Ledger:
 
     def read_on(self) -> None:
         """Read to the ends of now. To be called while the brokers are up."""
-        ends = self._consumer.end_offsets(self._places)
         limit = time.monotonic() + READ_SECONDS
-        while any(self._consumer.position(place) < ends[place] for place in self._places):
-            self.poll(0.2)
+        ends: dict[Any, int] = {}
+        moved_at = time.monotonic()
+        while not ends or any(self._next[place] < end for place, end in ends.items()):
             assert time.monotonic() < limit, "the topics could not be read to their ends"
+            try:
+                ends = ends or self._consumer.end_offsets(list(self._next), timeout_ms=int(STUCK_SECONDS * 1_000))
+                if self.poll(0.2):
+                    moved_at = time.monotonic()
+            except KafkaError:
+                moved_at = -STUCK_SECONDS
+            if time.monotonic() - moved_at > STUCK_SECONDS:  # the client may hang for minutes once a broker has been away
+                self._consumer.close()
+                self._connect()
+                moved_at = time.monotonic()
 
     def _take_inputs(self, topic: str, partition: int, records: list[Any]) -> None:
         events = parse_chunk([record.value for record in records])

@@ -62,7 +62,7 @@ class _Maker:
         for number in range(1, CHECKS + 1):
             burst = at < seconds * number / CHECKS
             while at < seconds * number / CHECKS:
-                at = self._burst(at + self.rng.uniform(4.0, 10.0))
+                at = self._burst(at + self.rng.uniform(1.0, 5.0))
             if not burst:
                 continue
             at = max([at, *(back for back, _ in self.due), *self.busy.values()]) + 1.0
@@ -75,8 +75,8 @@ class _Maker:
     def _burst(self, at: float) -> float:
         self._add(at, "recover")
         self.broker_killed = False
-        for _ in range(self.rng.choice((1, 2, 2, 3, 4))):
-            at += self.rng.uniform(0.3, 5.0)
+        for _ in range(self.rng.choice((1, 2, 3, 3, 4, 5))):
+            at += self.rng.uniform(0.2, 4.5)
             self.up |= {slot for back, slot in self.due if back <= at}
             self.due = [(back, slot) for back, slot in self.due if back > at]
             possible = [action for action in WEIGHTS if self._possible(action, at)]

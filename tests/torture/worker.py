@@ -21,12 +21,14 @@ from tests.torture.memory import memory_of
 ADDRESS_FILE = "TORTURE_ADDRESS_FILE"
 STANDBY = "TORTURE_STANDBY"
 SLOW_SECONDS = "TORTURE_SLOW_SECONDS"
-# A fault put in, to see that it is found: chunks are finished before their facts are durable.
+# A fault put in, to see that it is found: chunks count as finished before their facts are durable.
 EARLY_FINISH = "TORTURE_EARLY_FINISH"
+APPEND_SECONDS = 2.0
 
 _create_app = streams.worker.create_app
 _serve_metrics = streams.worker.serve_metrics
 _process = Pipeline.process
+_append = Pipeline._append
 _interval_of = Consumer.interval_of
 _pipelines: list[Pipeline] = []
 
@@ -79,6 +81,12 @@ def finished_at_once(self: Consumer, message: Any) -> Any:
     return interval
 
 
+async def append_late(self: Pipeline, partition: int, value: bytes) -> Any:
+    """As `_append`, after a while."""
+    await asyncio.sleep(APPEND_SECONDS)
+    return await _append(self, partition, value)
+
+
 if __name__ == "__main__":
     streams.worker.create_app = create_app
     streams.worker.serve_metrics = serve_metrics
@@ -86,4 +94,5 @@ if __name__ == "__main__":
         Pipeline.process = slowly  # type: ignore[method-assign]
     if EARLY_FINISH in os.environ:
         Consumer.interval_of = finished_at_once  # type: ignore[method-assign]
+        Pipeline._append = append_late  # type: ignore[method-assign]
     sys.exit(run(["worker"]))
