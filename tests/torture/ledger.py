@@ -78,8 +78,8 @@ class Ledger:
 
     def _connect(self) -> None:
         self._consumer = KafkaConsumer(
-            bootstrap_servers=self._broker.split(","), enable_auto_commit=False, group_id=None, max_partition_fetch_bytes=4_000_000,
-            max_poll_records=5_000, auto_offset_reset="earliest",
+            bootstrap_servers=self._broker.split(","), enable_auto_commit=False, group_id=None, max_partition_fetch_bytes=2_000_000,
+            max_poll_records=5_000, auto_offset_reset="earliest", check_crcs=False,
         )  # fmt: skip
         self._consumer.assign(list(self._next))
         for place, offset in self._next.items():
