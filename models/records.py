@@ -154,6 +154,7 @@ class QuarantineEntry(Record):
     state: Literal["open", "retried", "dismissed"]
     by: str | None = None
     at: str | None = None
+    why: str | None = None
 
 
 class TopicControl(Record):

@@ -188,10 +188,10 @@ def _read_model(settings: Settings) -> Iterator[Finding]:
 
 def _quarantine(settings: Settings) -> Iterator[Finding]:
     try:
-        count = len(list(entries()))
+        count = sum(entry.state == "open" for entry in entries())
     except Exception:  # noqa: BLE001  # the broker's own check has said it
         return
-    text = say(f"隔离区 {count} 条", f"{count} records in quarantine")
+    text = say(f"隔离区未处理 {count} 条", f"{count} records in quarantine that nobody has dealt with")
     yield Finding("quarantine", right=True, text=text + (say("：onestop quarantine list", ": `onestop quarantine list`") if count else ""))
 
 

@@ -1,13 +1,16 @@
-"""Reading a topic from its start to its present end, for commands."""
+"""Reading topics to their present ends, for commands."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from models.settings import Settings
 
 FETCH_BYTES = 4 * 1024 * 1024
+STALL_SECONDS = 30
 
 
 def consumer_for(settings: Settings) -> KafkaConsumer:
@@ -24,23 +27,63 @@ def consumer_for(settings: Settings) -> KafkaConsumer:
     )
 
 
+class LogReader:
+    """Reads partitions one at a time, each on from where it was read to before, or from its start."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises kafka.errors.KafkaError when the broker cannot be reached."""
+        self._settings = settings
+        self._consumer = consumer_for(settings)
+        self._positions: dict[TopicPartition, int] = {}
+
+    def partitions(self, topic: str) -> list[int]:
+        """The partitions of a topic; none where it is missing."""
+        return sorted(self._consumer.partitions_for_topic(self._settings.topic(topic)) or ())
+
+    def remaining(self, topic: str, partition: int) -> int:
+        """How many records there are to read."""
+        place = TopicPartition(self._settings.topic(topic), partition)
+        return max(0, int(self._consumer.end_offsets([place])[place]) - self._begin(place))
+
+    def read(self, topic: str, partition: int, begin: int | None = None) -> Iterator[list[Any]]:
+        """The records up to the end offset of now, in chunks.
+
+        Raises:
+            kafka.errors.KafkaError: the broker cannot be reached, or has sent nothing for half a minute.
+        """
+        place = TopicPartition(self._settings.topic(topic), partition)
+        self._consumer.assign([place])
+        end = self._consumer.end_offsets([place])[place]
+        self._consumer.seek(place, self._begin(place) if begin is None else begin)
+        heard = time.monotonic()
+        while self._consumer.position(place) < end:
+            for records in self._consumer.poll(timeout_ms=500).values():
+                heard = time.monotonic()
+                yield records
+            if time.monotonic() - heard > STALL_SECONDS:
+                raise KafkaTimeoutError(f"nothing came of {place.topic}-{partition} for {STALL_SECONDS} s")
+        self._positions[place] = self._consumer.position(place)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._consumer.close()
+
+    def _begin(self, place: TopicPartition) -> int:
+        if place not in self._positions:
+            self._positions[place] = self._consumer.beginning_offsets([place])[place]
+        return self._positions[place]
+
+
 def read_topic(settings: Settings, name: str) -> Iterator[Any]:
-    """The records of a topic up to the end offsets of now.
+    """The records of a topic up to the end offsets of now, partition by partition.
 
     Raises:
         kafka.errors.KafkaError: the broker cannot be reached.
     """
-    consumer = consumer_for(settings)
+    reader = LogReader(settings)
     try:
-        topic = settings.topic(name)
-        places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-        if not places:
-            return
-        consumer.assign(places)
-        ends = consumer.end_offsets(places)
-        consumer.seek_to_beginning(*places)
-        while any(consumer.position(place) < ends[place] for place in places):
-            for records in consumer.poll(timeout_ms=500).values():
+        for partition in reader.partitions(name):
+            for records in reader.read(name, partition):
                 yield from records
     finally:
-        consumer.close()
+        reader.close()

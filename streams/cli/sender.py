@@ -34,9 +34,12 @@ class EventSender:
         for partition in partitions:
             self._producer.send(topic, value=value, key=key, partition=partition).add_errback(self._failed.append)
 
-    def put(self, topic: str, key: bytes, value: bytes | None, partition: int | None = None) -> None:
-        """Write a record that is no event."""
-        self._producer.send(self._settings.topic(topic), value=value, key=key, partition=partition).add_errback(self._failed.append)
+    def put(
+        self, topic: str, key: bytes, value: bytes | None, partition: int | None = None, headers: list[tuple[str, bytes]] | None = None
+    ) -> None:
+        """Write a record that is no event; where no partition is named, into that of the key."""
+        sent = self._producer.send(self._settings.topic(topic), value=value, key=key, partition=partition, headers=headers)
+        sent.add_errback(self._failed.append)
 
     def flush(self) -> None:
         """Wait until everything is acknowledged.
@@ -46,7 +49,7 @@ class EventSender:
         """
         self._producer.flush()
         if self._failed:
-            raise KafkaError(f"{len(self._failed)} events could not be written: {self._failed[0]!r}")
+            raise KafkaError(f"{len(self._failed)} records could not be written: {self._failed[0]!r}")
 
     def close(self) -> None:
         """Close the producer."""

@@ -1,5 +1,6 @@
 """What all commands share: language, errors that end a command with a sentence, output, progress, and reading files of events."""
 
+import getpass
 import gzip
 import re
 import sys
@@ -132,6 +133,23 @@ def print_json(record: Any) -> None:
     sys.stdout.buffer.write(orjson.dumps(record) + b"\n")
 
 
+def printable(text: str) -> str:
+    """One line, and nothing in it that a terminal would obey, whatever a record says."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def the_user(named: str | None) -> str:
+    """Who runs the command: the one named with `--by`, else the login name."""
+    if named is None:
+        try:
+            return getpass.getuser()
+        except (OSError, KeyError, ImportError):  # an account without a name, as in containers
+            fail("--by is needed: this account has no login name, for example --by wang.li")
+    if not named.strip():
+        fail("--by: the name is empty, for example --by wang.li")
+    return named
+
+
 def output() -> Console:
     """The console for results; wide enough for its tables when not on a terminal."""
     console = Console(emoji=False, highlight=False)
@@ -220,9 +238,7 @@ class Rejections:
     def add(self, line: Line, rejection: Rejection) -> None:
         """Name a line that the contract forbids."""
         self.count += 1
-        # One line, and nothing in it that a terminal would obey, whatever the event says.
-        detail = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in rejection.detail)
-        sys.stderr.write(f"{line.place}: {rejection.reason}: {detail}\n")
+        sys.stderr.write(f"{line.place}: {rejection.reason}: {printable(rejection.detail)}\n")
 
     @property
     def code(self) -> Exit:
