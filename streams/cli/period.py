@@ -1,8 +1,7 @@
-"""`onestop period`: which periods there are, and closing one."""
+"""`onestop period`: which periods there are, closing one, and reopening it."""
 
 import uuid
-from datetime import datetime, timezone
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 import typer
@@ -10,14 +9,21 @@ from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
 from models.identifiers import EVERY_DEPARTMENT, DepartmentCodeOrEvery, PeriodLabel
+from models.instants import format_instant
+from scoring.local_time import local_time, period_label
 from streams import topics
 from streams.cli.broker import unreachable
 from streams.cli.offline import Json
 from streams.cli.sender import EventSender
 from streams.cli.serving import read_model
-from streams.cli.support import Exit, fail, output, print_json, say, the_settings
+from streams.cli.support import Exit, fail, output, print_json, say, the_settings, the_user, the_zone
+from streams.clock import SystemClock
 
 app = typer.Typer(help="Assessment periods.", no_args_is_help=True)
+KINDS = {"close": "period.closed", "reopen": "period.reopened"}
+Period = Annotated[str, typer.Argument(help="YYYY-MM.")]
+Department = Annotated[str, typer.Option("--department", help="One department's code; * is all.")]
+By = Annotated[str | None, typer.Option("--by", help="Who orders it; the login name if not given.", metavar="NAME")]
 
 
 @app.command("list")
@@ -42,33 +48,62 @@ def list_periods(json: Json = False) -> Exit:
 
 @app.command()
 def close(
-    period: Annotated[str, typer.Argument(help="YYYY-MM.")],
-    department: Annotated[str, typer.Option("--department", help="One department's code; * is all.")] = EVERY_DEPARTMENT,
+    period: Period,
+    department: Department = EVERY_DEPARTMENT,
+    why: Annotated[str | None, typer.Option("--why", help="Why now; recorded in the event.", metavar="TEXT")] = None,
+    by: By = None,
 ) -> Exit:
     """Close a period: the scores are frozen with everything that has arrived; later facts become adjustments.
 
     Example: onestop period close 2020-09
     """
+    return _order("close", period, department, why, by)
+
+
+@app.command()
+def reopen(
+    period: Period,
+    why: Annotated[str, typer.Option("--why", help="Why; recorded in the event.", metavar="TEXT")],
+    department: Department = EVERY_DEPARTMENT,
+    by: By = None,
+) -> Exit:
+    """Reopen a closed period: its scores are again those of everything, late facts included. Closed again by hand only.
+
+    Example: onestop period reopen 2020-09 --why 'the case store sent a week late'
+    """
+    return _order("reopen", period, department, why, by)
+
+
+def _order(command: Literal["close", "reopen"], period: str, department: str, why: str | None, by: str | None) -> Exit:
+    """Publish `period.closed` or `period.reopened`.
+
+    `reason` is a field of `period.reopened`; in `period.closed`, and `by` in both, are fields that the contract ignores: who reads the
+    topic finds them.
+    """
     try:
         TypeAdapter(PeriodLabel).validate_python(period)
         TypeAdapter(DepartmentCodeOrEvery).validate_python(department)
     except ValidationError as error:
-        fail(f"{period} {department}: {error.errors()[0]['msg']}; for example onestop period close 2020-09")
-    now = datetime.now(tz=timezone.utc)
-    if period > now.strftime("%Y-%m"):
-        fail(say(f"{period} 尚未开始，不能关闭", f"{period} has not begun and cannot be closed"), Exit.NOT_RIGHT)
+        fail(f"{period} {department}: {error.errors()[0]['msg']}; for example onestop period {command} 2020-09")
+    if why is not None and not why.strip():
+        fail(f"--why: the reason is empty; for example onestop period {command} 2020-09 --why 'the case store sent a week late'")
+    settings, user = the_settings(), the_user(by)
+    now = SystemClock().now()
+    if period > period_label(local_time(settings.timezone).period_of(now)):
+        fail(say(f"{period} 尚未开始", f"{period} has not begun: give a month up to the present one"), Exit.NOT_RIGHT)
+    kind = KINDS[command]
     event = {
-        "event_id": str(uuid.uuid4()), "type": "period.closed", "department": department, "occurred_at": now.isoformat(),
-        "source": "onestop period close", "period": period,
+        "event_id": str(uuid.uuid4()), "type": kind, "department": department, "occurred_at": format_instant(now, the_zone()),
+        "source": f"onestop period {command}", "period": period, "reason": why, "by": user,
     }  # fmt: skip
-    settings = the_settings()
     try:
         sender = EventSender(settings)
-        sender.send("period.closed", department, orjson.dumps(event))
+        sender.send(kind, department, orjson.dumps({name: value for name, value in event.items() if value is not None}))
         sender.flush()
         sender.close()
     except topics.UNREACHABLE as error:
         fail(unreachable(settings, error), Exit.UNREACHABLE)
     whom = say("全部部门", "all departments") if department == EVERY_DEPARTMENT else department
-    output().print(say(f"{period} 已请求关闭（{whom}）。", f"{period}: closing asked for ({whom})."), highlight=False)
+    asked = say("已请求关闭", "closing asked for") if command == "close" else say("已请求重新打开", "reopening asked for")
+    output().print(say(f"{period} {asked}（{whom}）。", f"{period}: {asked} ({whom})."), highlight=False)
     return Exit.RIGHT
