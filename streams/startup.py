@@ -49,11 +49,16 @@ def _seconds_ahead(settings: Settings) -> float:
 
 
 def check_snapshots(settings: Settings) -> None:
-    """Put aside the snapshots that are not of this changelog.
+    """Put aside the snapshots that are not of this changelog; waits for the broker where there are any."""
+    while True:
+        try:
+            return _check_snapshots(settings)
+        except UNREACHABLE as error:
+            log.warning("Kafka at %s cannot be asked for the changelog (%r); trying again", settings.broker, error)
+            time.sleep(RETRY_SECONDS)
 
-    Raises:
-        kafka.errors.KafkaError: the broker cannot be reached.
-    """
+
+def _check_snapshots(settings: Settings) -> None:
     topic = settings.topic(CHANGELOG)
     snapshots = Snapshots(settings, topic)
     headers = snapshots.headers()

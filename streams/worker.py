@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from aiohttp import web
@@ -112,6 +113,45 @@ def _tasks_alive(service: Any) -> int:
     return sum(not task.done() for task in service._futures)  # noqa: SLF001
 
 
+def _add_tasks(app: Any, pipeline: Pipeline, composition: Composition) -> None:
+    """What runs beside the agents."""
+
+    async def for_ever(work: Awaitable[None], what: str) -> None:
+        # Faust swallows what a task raises; a worker that publishes nothing must not live on.
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("%s failed", what)
+            end_process(f"{what} failed: {type(error).__name__}: {error}")
+
+    @app.task()
+    async def rounds() -> None:
+        await app.tables.wait_until_tables_registered()
+        await for_ever(pipeline.run_rounds(), "publishing")
+
+    @app.task()
+    async def control() -> None:
+        await for_ever(pipeline.gatekeeper.follow(lambda: app.should_stop), "following the control topic")
+
+    @app.task()
+    async def snapshots() -> None:
+        await for_ever(pipeline.run_snapshots(), "writing snapshots")
+
+    @app.task()
+    async def watchdog() -> None:
+        await for_ever(watch(app, pipeline), "the watchdog")
+
+    @app.task()
+    async def metrics() -> None:
+        try:
+            _, port = await serve_metrics(composition)
+        except OSError as error:
+            end_process(f"ONESTOP_WORKER_ADDRESS={composition.settings.worker_address} cannot be listened on ({error}); choose another")
+        log.info("worker %s serves metrics on port %d", composition.settings.worker_id, port)
+
+
 def run(composition: Composition) -> None:
     """Run the worker until it is told to stop. Does not return: the process ends with the exit code.
 
@@ -126,38 +166,7 @@ def run(composition: Composition) -> None:
     gc.set_threshold(200_000, 20, 1_000)
     _make_data_dir(composition.settings)
     app, pipeline = create_app(composition)
-
-    @app.task()
-    async def rounds() -> None:
-        try:
-            await app.tables.wait_until_tables_registered()
-            await pipeline.run_rounds()
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            log.exception("the publishing rounds failed")
-            end_process(f"publishing failed: {type(error).__name__}: {error}")
-
-    @app.task()
-    async def control() -> None:
-        await pipeline.gatekeeper.follow(lambda: app.should_stop)
-
-    @app.task()
-    async def snapshots() -> None:
-        await pipeline.run_snapshots()
-
-    @app.task()
-    async def watchdog() -> None:
-        await watch(app, pipeline)
-
-    @app.task()
-    async def metrics() -> None:
-        try:
-            _, port = await serve_metrics(composition)
-        except OSError as error:
-            end_process(f"ONESTOP_WORKER_ADDRESS={composition.settings.worker_address} cannot be listened on ({error}); choose another")
-        log.info("worker %s serves metrics on port %d", composition.settings.worker_id, port)
-
+    _add_tasks(app, pipeline, composition)
     worker = app.Worker(override_logging=False, redirect_stdouts=False, quiet=True)
     try:
         worker.execute_from_commandline()

@@ -163,7 +163,8 @@ def test_a_broker_that_goes_while_it_starts_makes_it_start_again(
     loop = asyncio.new_event_loop()
     app = SimpleNamespace(task=lambda: lambda task: task, Worker=lambda **options: Failing(loop=loop, **options))
     monkeypatch.setattr(worker, "create_app", lambda _: (app, None))
-    monkeypatch.setattr(worker, "wait_for_cluster", lambda _: None)
+    for wait in ("wait_for_cluster", "wait_for_clock", "check_snapshots", "_add_tasks"):
+        monkeypatch.setattr(worker, wait, lambda *_: None)
     monkeypatch.setattr(worker.gc, "freeze", lambda: None)
     monkeypatch.setattr(worker.gc, "set_threshold", lambda *_: None)
     monkeypatch.setattr(worker.os, "execv", execute)
