@@ -117,12 +117,17 @@ def adjustments(closing: Closing, facts: Iterable[Arrived], context: Context) ->
         if closing.includes(arrival):
             city.take(fact)
     city.settle()
+    department = city.department(closing.department)
+    department.take_changed(range(0))
     found = []
     for arrival, fact in log:
         if closing.includes(arrival) or fact[CODE] in PERIOD_CODES or arrival > context.now:
             continue
         city.take(fact)
         city.settle()
+        if not department.may_have_changed(closing.period):
+            continue  # most facts after a closing are of later periods
+        department.take_changed(range(0))
         for record in _records(city, closing):
             before = standing.get(record.indicator)
             if before is None or content_of(record) != content_of(before):

@@ -13,10 +13,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from models.facts import DEPARTMENT
 from models.instants import SECOND
+from models.records import AdjustmentRecord
 from models.settings import Settings
 from scoring.context import Context
 from scoring.local_time import period_label
-from scoring.periods import Arrived, Closing, frozen
+from scoring.periods import Arrived, Closing, adjustments, frozen
 from streams.changelog import FrozenRecord, facts_of
 from streams.partition import MILLISECOND, PartitionState
 from streams.topics import CHANGELOG
@@ -48,12 +49,12 @@ class Closer:
                 self._barriers.pop((state.number, code, closing.id))
         return found
 
-    async def freeze(self, state: PartitionState, closings: list[Closing]) -> list[FrozenRecord]:
-        """The frozen records of closings of a partition, from its changelog."""
+    async def freeze(self, state: PartitionState, closings: list[Closing]) -> list[tuple[FrozenRecord, list[AdjustmentRecord]]]:
+        """The frozen records of closings of a partition, from its changelog, and what in it came too late and adjusts them."""
         departments = {closing.department for closing in closings}
         log = await self._read(state.number, departments)
         context = state.city.context.as_of(state.city.context.now)
-        return [await asyncio.to_thread(_frozen_record, state.number, closing, log[closing.department], context) for closing in closings]
+        return [await asyncio.to_thread(_frozen, state.number, closing, log[closing.department], context) for closing in closings]
 
     async def _read(self, partition: int, departments: set[str]) -> dict[str, list[Arrived]]:
         place = TopicPartition(self._settings.topic(CHANGELOG), partition)
@@ -82,10 +83,11 @@ def _collect(records: list[Any], departments: set[str], log_of: Callable[[str], 
             log_of(fact[DEPARTMENT]).append((arrival * MILLISECOND, fact))
 
 
-def _frozen_record(partition: int, closing: Closing, log: list[Arrived], context: Context) -> FrozenRecord:
+def _frozen(partition: int, closing: Closing, log: list[Arrived], context: Context) -> tuple[FrozenRecord, list[AdjustmentRecord]]:
     records = frozen(closing, log, context)
     version = records[0].version if records else 0
-    return FrozenRecord(
+    record = FrozenRecord(
         partition, closing.department, period_label(closing.period), closing.id, closing.at,
         [record.to_json() for record in records], version, closing.at,
     )  # fmt: skip
+    return record, adjustments(closing, log, context)

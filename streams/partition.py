@@ -1,9 +1,11 @@
 """The state of one partition: a live city, the intervals consumed, the alerts announced. A fold over changelog records that commutes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import astuple
 from typing import Any
+
+import orjson
 
 from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact, field_of
 from models.records import AdjustmentRecord
@@ -40,6 +42,7 @@ class PartitionState:
         self.closed: dict[tuple[str, str], Closing] = {}
         self.pending_closings: dict[tuple[str, str], Closing] = {}
         self.adjustments: list[AdjustmentRecord] = []
+        self._latest: dict[str, Arrived] = {}  # of each department the fact that arrived last
         self._arrivals_noted = 0
         self._closed_as_of: tuple[int, int, int, int] | None = None
         self._standing: dict[tuple[str, str], dict[str, AnyRecord]] = {}
@@ -74,7 +77,10 @@ class PartitionState:
                 self.orders = [*(order for order in self.orders if order not in held), (arrived, fact)]
                 self._closed_as_of = None
             return
-        key = (fact[DEPARTMENT], self.city.context.time.period_of(fact[AT]))
+        code = fact[DEPARTMENT]
+        if code not in self._latest or arrived >= self._latest[code][0]:
+            self._latest[code] = (arrived, fact)
+        key = (code, self.city.context.time.period_of(fact[AT]))
         first = self.first_arrivals.get(key)
         if first is None or arrived < first:
             self.first_arrivals[key] = arrived
@@ -153,13 +159,22 @@ class PartitionState:
         self.closed = closed
         self.pending_closings = {(closing.department, period_label(closing.period)): closing for closing in found}
 
-    def freeze(self, closing: Closing, record: FrozenRecord) -> None:
-        """Note that a closing's records are durable."""
+    def freeze(self, closing: Closing, record: FrozenRecord, adjusted: Sequence[AdjustmentRecord] = ()) -> None:
+        """Close a period with its frozen records; `adjusted` is what the log held by then that had come too late.
+
+        What else was taken in meanwhile and is on its way to the log adjusts them here, what comes from now on as it comes.
+        """
         self.note_frozen(record)
         key = (closing.department, record.period)
         self.closed[key] = closing
         self.pending_closings.pop(key, None)
         self.city.changed.add(closing.department)
+        latest = self._latest.get(closing.department)
+        if latest is not None and not closing.includes(latest[0]):
+            held = [*record.records, *(orjson.dumps(adjustment.would_be) for adjustment in adjusted)]
+            self._standing[key] = {standing.indicator: standing for standing in map(parse_record, held)}
+            self.city.settle_department(closing.department)
+            self._adjust(latest[1], latest[0], record.period)
 
     def apply(self, record: ChunkRecord | AlertsRecord | FrozenRecord) -> None:
         """Take in a changelog record: at recovery, also one written by another worker or twice."""

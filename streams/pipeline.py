@@ -68,6 +68,14 @@ class _Gate:
             self._idle.set()
 
     @asynccontextmanager
+    async def inside(self) -> AsyncIterator[None]:
+        await self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
+
+    @asynccontextmanager
     async def closed(self) -> AsyncIterator[None]:
         self._open.clear()
         try:
@@ -293,12 +301,15 @@ class Pipeline:
         ready = self._closer.ready(state, positions, ends, self.clock.now())
         if not ready:
             return
-        for closing, record in zip(ready, await self._closer.freeze(state, ready), strict=True):
-            value = encode_frozen(record)
-            append = await self._append(state.number, value)
-            await append
-            state.freeze(closing, record)
-            await self._note_appended(state, [(value, append)])
+        for closing, (record, adjusted) in zip(ready, await self._closer.freeze(state, ready), strict=True):
+            # Adjustments first: should this process end in between, the closing is found open again and tells all of them again.
+            await self._adjust(state.number, adjusted)
+            async with self._gates[state.number].inside():  # no snapshot of what is not durable
+                state.freeze(closing, record, adjusted)
+                await self._adjust(state.number, state.take_adjustments())
+                value = encode_frozen(record)
+                append = await self._append(state.number, value)
+                await self._note_appended(state, [(value, append)])
             publisher = self._publishers.get(state.number)
             beyond = publisher is None or publisher.may_have_published_beyond(record.department, record.period, record.version)
             for value in record.records:

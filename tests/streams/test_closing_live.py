@@ -80,7 +80,9 @@ class Timeline:
     def expected(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
         """As of the clock: every score record by key, and of each key the last adjustment's `would_be`."""
         context = create_context(default_ruleset(), read_clock(self.clock))
-        scores = {_key(r): orjson.loads(r.to_json()) for r in score_city(fold_facts((f for _, f in self.log), context.now, default_ruleset()))}
+        scores = {
+            _key(r): orjson.loads(r.to_json()) for r in score_city(fold_facts((f for _, f in self.log), context.now, default_ruleset()))
+        }
         late = {}
         for closing in closings(self.log, context):
             scores.update({_key(r): orjson.loads(r.to_json()) for r in frozen(closing, self.log, context)})
@@ -116,7 +118,9 @@ class Timeline:
             found += [
                 f"{key}: as of {live[key]['as_of']}, not {record['as_of']}"
                 for key, record in scores.items()
-                if key in live and tuple(key.split("|")[:2]) in self.closed() and parse_instant(live[key]["as_of"]) != parse_instant(record["as_of"])
+                if key in live
+                and tuple(key.split("|")[:2]) in self.closed()
+                and parse_instant(live[key]["as_of"]) != parse_instant(record["as_of"])
             ]
             found += [f"adjustment of {difference}" for difference in differences(_content(self.adjusted()), _content(late))]
             last[:] = found

@@ -14,7 +14,7 @@ from models.instants import SECOND, parse_instant
 from models.rulesets import default_ruleset
 from scoring.context import create_context
 from scoring.local_time import parse_period
-from scoring.periods import Closing, closings, frozen
+from scoring.periods import Closing, adjustments, closings, frozen
 from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord
 from streams.partition import PartitionState
 from tests.support.builder import D1, D2, History, when
@@ -238,6 +238,25 @@ def test_late_facts_of_a_closed_period_become_adjustments_and_others_do_not() ->
     found = state.take_adjustments()
     assert {(entry.event_id, entry.indicator) for entry in found} == {("late", "guide_accuracy"), ("late", "total")}
     assert state.take_adjustments() == []
+
+
+def test_what_came_too_late_before_the_closing_was_frozen_becomes_adjustments() -> None:
+    # A worker that lags takes late facts in before it freezes: those of the log are told with the closing, those on their way to it here.
+    early = fact("guide.checked", "2020-08-20", period="2020-08", errors=3, event_id="in the log")
+    state = settled("2020-09-20", *august((early, "2020-09-10")))
+    pending(state)
+    closing = state.pending_closings[D1, "2020-08"]
+    log = [(instant(arrival), one) for one, arrival in august((early, "2020-09-10"))]
+    told = adjustments(closing, log, state.city.context)
+    assert {(entry.event_id, entry.indicator) for entry in told} == {("in the log", "guide_accuracy"), ("in the log", "total")}
+    on_its_way = fact("guide.checked", "2020-08-21", period="2020-08", check="G2", errors=5, event_id="on its way")
+    state.take(on_its_way, instant("2020-09-19") // 1_000)
+    records = [record.to_json() for record in frozen(closing, log, state.city.context)]
+    state.freeze(closing, FrozenRecord(0, D1, "2020-08", closing.id, closing.at, records, 2, closing.at), told)
+    found = {entry.indicator: entry for entry in state.take_adjustments()}
+    assert {entry.event_id for entry in found.values()} == {"on its way"}
+    log.append((instant("2020-09-19"), on_its_way))
+    assert found == {entry.indicator: entry for entry in adjustments(closing, log, state.city.context) if entry.event_id == "on its way"}
 
 
 def test_a_fact_that_had_arrived_before_the_closing_adjusts_nothing() -> None:
