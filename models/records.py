@@ -11,6 +11,10 @@ AlertKind = Literal[
     "case_due_soon", "case_overdue", "request_due_soon", "request_overdue", "interface_failed", "table_overdue",
     "indicator_zeroed", "period_closed",
 ]  # fmt: skip
+RecountCauseKind = Literal[
+    "lost", "not_in_log", "other_content", "not_consumed", "not_sent_on", "conflict", "other_closing", "other_ruleset", "moving",
+    "same_facts",
+]  # fmt: skip
 
 
 class Record(BaseModel):
@@ -178,3 +182,35 @@ class AdjustmentRecord(Record):
     arrived_at: str
     frozen: dict[str, Any]
     would_be: dict[str, Any]
+
+
+class RecountCause(Record):
+    """Why the live records of a department are not what the log amounts to."""
+
+    kind: RecountCauseKind
+    count: int = Field(description="how many events or records")
+    examples: list[str] = Field(description="the first of them")
+
+
+class RecountDifference(Record):
+    """A score record that is not what the log amounts to, or that could not be compared."""
+
+    department: str
+    period: str
+    indicator: str
+    state: Literal["different", "not_compared"]
+    live: dict[str, Any] | None = Field(None, description="the fields that differ, as served; absent where there is no such record")
+    log: dict[str, Any] | None = Field(None, description="the same fields as counted from the log; absent where nothing is to be there")
+    causes: list[RecountCause]
+
+
+class Recount(Record):
+    """A recount: the input topics read from their start and compared with the live scores."""
+
+    at: str = Field(description="when it ended")
+    seconds: float = Field(description="how long it took")
+    events: int = Field(description="records of the input topics read")
+    records: int = Field(description="score records looked at")
+    mismatches: int = Field(description="of those, how many are different")
+    not_compared: int = Field(description="of those, how many could not be compared")
+    differences: list[RecountDifference] = Field(description="the different ones first; in the read model at most 100")

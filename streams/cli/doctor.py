@@ -15,6 +15,7 @@ from kafka import TopicPartition
 from rich.markup import escape
 
 from models.events import INPUT_TOPICS
+from models.instants import SECOND, parse_instant
 from models.settings import Settings
 from streams import topics
 from streams.balance import CONSUMED, OUTCOMES, Balance
@@ -60,7 +61,7 @@ def doctor(
     if settings_only:
         _print_settings(settings)
         return Exit.RIGHT
-    checks: list[Check] = [_rules, _calendar, _broker, _redis, _read_model, _quarantine, _paused]
+    checks: list[Check] = [_rules, _calendar, _broker, _redis, _read_model, _quarantine, _paused, _recount]
     findings = [finding for check in (*checks, *([_changelog] if deep else [])) for finding in check(settings)]
     for finding in findings:
         if json:
@@ -206,6 +207,25 @@ def _paused(settings: Settings) -> Iterator[Finding]:
         )
         advice = say("；处理后运行", "; when it is mended run")
         yield Finding("paused", right=False, text=f"{text}{advice} `onestop quarantine resume {topic}`")
+
+
+def _recount(settings: Settings) -> Iterator[Finding]:
+    try:
+        model = open_read_model(settings)
+        last = model.recount()
+    except (redis.RedisError, OSError):
+        return
+    if last is None:
+        text = say("从未重算：onestop recount", "never: `onestop recount` compares the live scores with the log")
+        yield Finding("recount", right=True, text=text)
+        return
+    hours = max(0, model.now() - parse_instant(last.at)) / SECOND / 3_600
+    text = say(
+        f"{hours:.1f} 小时前：{last.records} 项得分中 {last.mismatches} 项不一致，{last.not_compared} 项未比较",
+        f"{hours:.1f} h ago: of {last.records} scores {last.mismatches} different, {last.not_compared} not compared",
+    )
+    advice = say("：运行 onestop recount 查看原因", ": run `onestop recount`, it says what differs and why")
+    yield Finding("recount", right=not last.mismatches, text=text if not last.mismatches else text + advice)
 
 
 def _changelog(settings: Settings) -> Iterator[Finding]:

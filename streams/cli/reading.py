@@ -1,7 +1,7 @@
 """Reading topics to their present ends, for commands."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -40,10 +40,15 @@ class LogReader:
         """The partitions of a topic; none where it is missing."""
         return sorted(self._consumer.partitions_for_topic(self._settings.topic(topic)) or ())
 
-    def remaining(self, topic: str, partition: int) -> int:
-        """How many records there are to read."""
-        place = TopicPartition(self._settings.topic(topic), partition)
-        return max(0, int(self._consumer.end_offsets([place])[place]) - self._begin(place))
+    def remaining(self, places: Iterable[tuple[str, int]]) -> int:
+        """How many records there are to read in partitions, each a topic and a number."""
+        asked = [TopicPartition(self._settings.topic(topic), number) for topic, number in places]
+        ends, starts = self._consumer.end_offsets(asked), self._consumer.beginning_offsets(asked)
+        return sum(max(0, ends[place] - self._positions.get(place, starts[place])) for place in asked)
+
+    def rewind(self, topic: str, partition: int) -> None:
+        """Read a partition from its start again."""
+        self._positions.pop(TopicPartition(self._settings.topic(topic), partition), None)
 
     def read(self, topic: str, partition: int, begin: int | None = None) -> Iterator[list[Any]]:
         """The records up to the end offset of now, in chunks.

@@ -138,6 +138,9 @@ class ScoreboardCollector(Collector):
             _put_scores(scrape, snapshot)
             _put_departments(scrape, snapshot)
             _put_things(scrape, snapshot)
+            if snapshot.recount is not None:
+                scrape.put("recount_mismatches", snapshot.recount.mismatches)
+                scrape.put("recount_timestamp_seconds", _seconds(snapshot.recount.at))
 
     def _snapshot(self) -> Snapshot | None:
         try:

@@ -71,6 +71,11 @@ class Layout:
         return f"{self.firing}:{kind}" if department is None else f"{self.firing}:{kind}|{department}"
 
     @property
+    def recount(self) -> str:
+        """The value of the last recount."""
+        return f"{self.base}recount"
+
+    @property
     def offsets(self) -> str:
         """Hash `topic|partition` → next offset."""
         return f"{self.base}offsets"

@@ -64,6 +64,8 @@ METRICS: tuple[Metric, ...] = (
     _gauge("interface_last_change_timestamp_seconds", "When an interface last failed or recovered.", "department", "interface"),
     _gauge("table_last_update_timestamp_seconds", "When a table was last updated; absent while it never was.", "department", "table"),
     _gauge("table_next_due_timestamp_seconds", "When a table is due to be updated next.", "department", "table"),
+    _gauge("recount_mismatches", "Score records that differed from the log at the last recount; absent before the first."),
+    _gauge("recount_timestamp_seconds", "When the last recount ended; absent before the first."),
     _gauge("scoreboard_last_update_timestamp_seconds", "The oldest heartbeat of a partition; 0 while one has never been heard of."),
     _gauge("scoreboard_collect_seconds", "Duration of reading the read model for this scrape."),
     Metric("redis_errors_total", "counter", "Scrapes that could not read the read model and served the last values."),

@@ -12,13 +12,14 @@ from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from models.instants import format_instant, parse_instant
-from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, TableStatus, TotalRecord
+from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, Recount, TableStatus, TotalRecord
 from models.settings import Settings
+from scoring.indicators import BY_ID
 from scoring.local_time import LocalTime, local_time, parse_period, period_label
 from scoring.scores import AnyRecord, with_ranks
 from streams.clock import Clock, SystemClock
 from streams.serving.connection import connect
-from streams.serving.layout import Layout, firing_order, layout_of, record_of
+from streams.serving.layout import Layout, firing_order, layout_of, record_of, stamped
 from streams.serving.rows import StatusRecord, due_of, parse_score, parse_status
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class Snapshot:
     scores: list[AnyRecord]
     status: Status
     freshness: Freshness
+    recount: Recount | None = None
 
 
 class ReadModel:
@@ -155,6 +157,32 @@ class ReadModel:
         found = {str(place).encode() + b"|total": value for place, value in enumerate(pipeline.execute()) if value is not None}
         return [record for _, record in _parsed(found, parse_score) if isinstance(record, TotalRecord)]
 
+    def scored_departments(self) -> set[str]:
+        """The codes of the departments that have a score in any period."""
+        pipeline = self._client.pipeline(transaction=False)
+        for label in self.period_labels():
+            pipeline.hkeys(self._layout.scores(label))
+        return {name.decode().partition("|")[0] for names in pipeline.execute() for name in names}
+
+    def scores_of(self, department: str, periods: Sequence[str]) -> list[AnyRecord]:
+        """The records of a department in some periods, without ranks."""
+        fields = [f"{department}|{indicator}" for indicator in (*BY_ID, "total")]
+        pipeline = self._client.pipeline(transaction=False)
+        for period in periods:
+            pipeline.hmget(self._layout.scores(period), fields)
+        held = [
+            {name.encode(): value for name, value in zip(fields, values, strict=True) if value is not None} for values in pipeline.execute()
+        ]
+        return [record for values in held for _, record in _parsed(values, parse_score)]
+
+    def recount(self) -> Recount | None:
+        """The last recount; None before the first."""
+        return _recount(self._client.get(self._layout.recount))
+
+    def keep_recount(self, recount: Recount) -> None:
+        """Put a recount in the place of the last one."""
+        self._client.set(self._layout.recount, stamped(0, parse_instant(recount.at), recount.to_json()))
+
     def status(self) -> Status:
         """All departments, interfaces, tables and heartbeats."""
         return _status(self._client.hgetall(self._layout.status))
@@ -206,10 +234,11 @@ class ReadModel:
         for label in labels:
             pipeline.hgetall(self._layout.scores(label))
         pipeline.hgetall(self._layout.status)
-        *scores, status = pipeline.execute()
+        pipeline.get(self._layout.recount)
+        *scores, status, recount = pipeline.execute()
         records = [record for held in scores for record in with_ranks(_ordered(_parsed(held, parse_score)))]
         parsed = _status(status)
-        return Snapshot(now, self._periods(labels, parsed), records, parsed, self.freshness(parsed))
+        return Snapshot(now, self._periods(labels, parsed), records, parsed, self.freshness(parsed), _recount(recount))
 
     def _periods(self, labels: Sequence[str], status: Status | None = None) -> list[Period]:
         departments = (status or self.status()).departments.values()
@@ -263,6 +292,11 @@ def _closed(label: str, departments: Iterable[DepartmentStatus]) -> bool:
     """Whether every department that was scored in a period has it closed. History loaded later stays open until closed by hand."""
     states = [label in held.closed_periods for held in departments]
     return bool(states) and all(states)
+
+
+def _recount(value: bytes | None) -> Recount | None:
+    found = {} if value is None else {b"recount": value}
+    return next((recount for _, recount in _parsed(found, lambda _, json: Recount.model_validate_json(json))), None)
 
 
 def _alert(_: str, value: bytes) -> AlertRecord:

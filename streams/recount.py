@@ -1,0 +1,391 @@
+"""Recount: the input topics from their start, folded by themselves, compared with the facts changelog and with the live scores.
+
+One partition at a time, so that what is held is one partition's facts. Of each, in this order: the committed offsets, the changelog, the
+inputs, the read model. So what was committed and is not in the changelog is lost, what is in the changelog and not in the log has no
+source, and neither can be an effect of reading while all of it moves. A score can: it counts as different only if it still is when
+everything has been read on.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from models.events import INPUT_TOPICS
+from models.facts import AT, DEPARTMENT, EVENT_ID, Fact, digest, digest_of, pack, to_fact
+from models.identifiers import EVERY_DEPARTMENT
+from models.instants import SECOND
+from models.records import Recount, RecountCause, RecountCauseKind, RecountDifference
+from models.wire import Rejection, misplaced, parse_chunk
+from scoring.city import City
+from scoring.context import Context
+from scoring.local_time import period_label
+from scoring.periods import Arrived, Closing, closings, frozen
+from scoring.scores import AnyRecord, parse_record, score_period
+from scoring.view import scored_periods
+from streams.changelog import ChunkRecord, FrozenRecord, decode
+from streams.clock import Clock
+from streams.intake import arrival_of, partition_of
+from streams.serving.read_model import ReadModel
+from streams.topics import CHANGELOG
+
+READ_AGAIN = 3
+PAUSE_SECONDS = 4.0
+# Within so long of a fact a record that it leaves as it was is published again with the department's version.
+REFRESHED_WITHIN = 60 * SECOND
+MILLISECOND = 1_000
+EXAMPLES = 5
+# What a record says about when it was made and who was seen beside it.
+MADE = {"as_of", "rank", "ranked"}
+# Causes that reading while everything moves cannot bring about.
+DEFINITE: frozenset[RecountCauseKind] = frozenset({"lost", "not_in_log", "other_content"})
+Fields = dict[str, Any]
+Key = tuple[str, str, str]  # department, period, indicator
+
+
+class Source(Protocol):
+    """Where the log is read."""
+
+    def committed(self) -> Mapping[tuple[str, int], int]:
+        """The offset that the workers have committed, by topic (without prefix) and partition."""
+        ...
+
+    def read(self, topic: str, partition: int) -> Iterator[list[Any]]:
+        """The records from where it was read to before up to the end of now, in chunks."""
+        ...
+
+    def rewind(self, topic: str, partition: int) -> None:
+        """Read a partition from its start again."""
+        ...
+
+
+@dataclass(slots=True)
+class Logged:
+    """A content of an event in the input topics, and when it first arrived (microseconds)."""
+
+    fact: Fact
+    digest: int
+    arrival: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """An event in another partition than its department's: it counts through the copy that was sent on."""
+
+    department: str
+    at: int
+    place: str  # topic|partition|offset
+
+
+@dataclass(slots=True)
+class PartitionLog:
+    """What the inputs and the changelog say of a partition, as far as they have been read."""
+
+    number: int
+    partitions: int
+    committed: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    consumed: int = 0
+    log: dict[str, Logged] = field(default_factory=dict)
+    others: dict[str, dict[int, Logged]] = field(default_factory=dict)  # of an id its further contents, by digest
+    strays: dict[tuple[str, int], dict[str, Stray]] = field(default_factory=dict)  # topic and right partition → id
+    changelog: dict[str, tuple[int, str]] = field(default_factory=dict)  # id → digest, department
+    frozen: dict[tuple[str, str], FrozenRecord] = field(default_factory=dict)
+    waiting: dict[str, tuple[str, int]] = field(default_factory=dict)  # id that the changelog does not have → topic, offset
+
+    def read_on(self, source: Source, advance: Callable[[int], None]) -> None:
+        """Read everything there is by now. In this order, on which the certainty of a loss rests."""
+        self.committed = source.committed()
+        for records in source.read(CHANGELOG, self.number):
+            self._take_changelog(record.value for record in records)
+        for topic in INPUT_TOPICS:
+            for records in source.read(topic, self.number):
+                self._take_inputs(topic, records)
+                advance(len(records))
+        for name in [name for name in self.waiting if name in self.changelog]:
+            del self.waiting[name]
+        self._settle_conflicts()
+
+    def _take_changelog(self, values: Iterable[bytes]) -> None:
+        for value in values:
+            record = decode(value)
+            if isinstance(record, ChunkRecord):
+                for fact in record.facts:
+                    self.changelog.setdefault(fact[EVENT_ID], (digest(fact), fact[DEPARTMENT]))
+            elif isinstance(record, FrozenRecord):
+                held = self.frozen.get((record.department, record.period))
+                if held is None or (held.closed_at, held.version, held.as_of) < (record.closed_at, record.version, record.as_of):
+                    self.frozen[record.department, record.period] = record
+
+    def _take_inputs(self, topic: str, records: list[Any]) -> None:
+        self.consumed += len(records)
+        for record, event in zip(records, parse_chunk([record.value for record in records]), strict=True):
+            if isinstance(event, Rejection) or misplaced(event, topic, record.key) is not None:
+                continue
+            fact = to_fact(event)
+            name, code = fact[EVENT_ID], fact[DEPARTMENT]
+            if code != EVERY_DEPARTMENT and (right := partition_of(code, self.partitions)) != self.number:
+                place = f"{topic}|{self.number}|{record.offset}"
+                if record.offset < self.committed.get((topic, self.number), 0):
+                    self.strays.setdefault((topic, right), {}).setdefault(name, Stray(code, fact[AT], place))
+                continue
+            found = Logged(fact, digest_of(pack(fact)), arrival_of(record) * MILLISECOND)
+            held = self.log.setdefault(name, found)
+            if held is found:
+                if name not in self.changelog:
+                    self.waiting[name] = (topic, record.offset)
+            elif held.digest != found.digest:
+                held = self.others.setdefault(name, {}).setdefault(found.digest, found)
+            held.arrival = min(held.arrival, found.arrival)  # of copies the earliest arrival counts
+
+    def _settle_conflicts(self) -> None:
+        """Of an id with several contents the one that a worker took in first stands: which, only the changelog knows."""
+        for name, contents in self.others.items():
+            taken = self.changelog.get(name)
+            if taken is not None and taken[0] in contents:
+                stands, held = contents.pop(taken[0]), self.log[name]
+                self.log[name] = stands
+                contents[held.digest] = held
+
+    def by_department(self) -> dict[str, list[Arrived]]:
+        """The events of each department with their arrivals, each once; those for all departments under `*`."""
+        found: defaultdict[str, list[Arrived]] = defaultdict(list)
+        for logged in self.log.values():
+            found[logged.fact[DEPARTMENT]].append((logged.arrival, logged.fact))
+        return found
+
+    def departments(self) -> set[str]:
+        """The departments that the log or the changelog has events of."""
+        held = {logged.fact[DEPARTMENT] for logged in self.log.values()} | {code for _, code in self.changelog.values()}
+        return held - {EVERY_DEPARTMENT}
+
+    def own_commits(self) -> dict[str, int]:
+        """The committed offsets of this partition, by topic."""
+        return {topic: self.committed.get((topic, self.number), 0) for topic in INPUT_TOPICS}
+
+    def causes(self) -> dict[str, list[RecountCause]]:
+        """How the changelog differs from the log, by department."""
+        found: defaultdict[str, defaultdict[RecountCauseKind, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for name, (topic, offset) in self.waiting.items():
+            kind: RecountCauseKind = "lost" if offset < self.committed.get((topic, self.number), 0) else "not_consumed"
+            found[self.log[name].fact[DEPARTMENT]][kind].append(f"{name} ({topic}|{self.number}|{offset})")
+        for name, (content, code) in self.changelog.items():
+            held = self.log.get(name)
+            if held is None:
+                found[code]["not_in_log"].append(name)
+            elif held.digest != content:
+                found[code]["other_content"].append(name)
+        for name in self.others:
+            found[self.log[name].fact[DEPARTMENT]]["conflict"].append(name)
+        return {code: [cause(kind, names) for kind, names in kinds.items()] for code, kinds in found.items()}
+
+
+def cause(kind: RecountCauseKind, names: list[str]) -> RecountCause:
+    """A cause with the first of the events or records that show it."""
+    return RecountCause(kind=kind, count=len(names), examples=names[:EXAMPLES])
+
+
+def counted(department: str, facts: list[Arrived], context: Context) -> tuple[dict[Key, AnyRecord], dict[str, Closing]]:
+    """The records of a department as of the context's now, and the closings that hold, by period.
+
+    Args:
+        department: its code.
+        facts: its own, and those for all departments, with their arrivals.
+        context: calendar, policies and now.
+    """
+    city = City(context)
+    city.take_all(fact for _, fact in facts)
+    held = city.departments.get(department)
+    if held is None:
+        return {}, {}
+    closed = {period_label(closing.period): closing for closing in closings(facts, context)}
+    found: dict[Key, AnyRecord] = {}
+    for period in scored_periods(held):
+        closing = closed.get(period_label(period))
+        for record in score_period(held, period) if closing is None else frozen(closing, facts, context):
+            found[department, record.period, record.indicator] = record
+    return found, closed
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A record as counted and as served, where they differ; the fields that do, or None where there is no such record."""
+
+    log: Fields | None
+    live: Fields | None
+    # Frozen under rules that are not in force any more, and served as it was frozen: it cannot be counted again.
+    other_rules: bool = False
+    frozen_by: str | None = None  # the closing it was frozen under, where that is not the one that holds
+
+    @property
+    def only_older(self) -> bool:
+        """Whether the record served says the same of fewer facts."""
+        return self.names == ["version"] and self.live is not None and self.log is not None and self.live["version"] < self.log["version"]
+
+    @property
+    def names(self) -> list[str]:
+        """The fields that differ."""
+        log, live = self.log or {}, self.live or {}
+        return sorted(name for name in log.keys() | live.keys() if log.get(name) != live.get(name))
+
+    def still(self, before: "Pair") -> bool:
+        """Whether it is the very difference that was there before. The version of a busy department says nothing about it."""
+        if self.names == ["version"]:
+            return (self.log, self.live) == (before.log, before.live)
+        return all(_content(now) == _content(then) for now, then in ((self.log, before.log), (self.live, before.live)))
+
+
+class Recounter:
+    """Counts everything again and compares. Raises what its source and the read model raise when they cannot be reached."""
+
+    def __init__(
+        self, source: Source, model: ReadModel, partitions: int, context: Context, clock: Clock, pause: Callable[[float], None]
+    ) -> None:
+        """`context`: the rules; its now is not read. `pause` waits for some seconds."""
+        self._source = source
+        self._model = model
+        self._partitions = partitions
+        self._context = context
+        self._clock = clock
+        self._pause = pause
+        self._strays: dict[tuple[str, int], dict[str, Stray]] = {}
+        self._records = 0
+        self._events = 0
+
+    def run(self, period: str | None, department: str | None, advance: Callable[[int], None]) -> Recount:
+        """Recount all, or a period, or a department; `advance` is told how many records have been read."""
+        started = self._clock.now()
+        numbers = range(self._partitions) if department is None else [partition_of(department, self._partitions)]
+        served = self._model.scored_departments()
+        found: list[RecountDifference] = []
+        for number in numbers:
+            found += self._partition(number, served, period, department, advance)
+        found += self._not_sent_on(period, department)
+        found.sort(key=lambda d: (d.state != "different", d.department, d.period, d.indicator))
+        now = self._clock.now()
+        different = sum(difference.state == "different" for difference in found)
+        return Recount(
+            at=self._model.text(now),
+            seconds=round((now - started) / SECOND, 3),
+            events=self._events,
+            records=self._records,
+            mismatches=different,
+            not_compared=len(found) - different,
+            differences=found,
+        )
+
+    def _partition(
+        self, number: int, served: set[str], period: str | None, department: str | None, advance: Callable[[int], None]
+    ) -> list[RecountDifference]:
+        log = PartitionLog(number, self._partitions)
+        codes: set[str] | None = None  # still to be compared; None: all
+        before: dict[Key, Pair] = {}
+        pairs: dict[Key, Pair] = {}
+        moved = False
+        for again in range(1 + READ_AGAIN):
+            if again:
+                self._pause(PAUSE_SECONDS)
+            committed = log.own_commits()
+            log.read_on(self._source, advance)
+            moved = committed != log.own_commits()
+            if codes is None:
+                here = {code for code in served if partition_of(code, self._partitions) == number} | log.departments()
+                codes = here if department is None else here & {department}
+            before, pairs = pairs, {key: pair for key, pair in pairs.items() if key[0] not in codes}
+            pairs |= self._compare(log, codes, period, first=not again)
+            codes = {key[0] for key, pair in pairs.items() if not pair.other_rules}
+            if not codes:
+                break
+        self._events += log.consumed
+        for place, strays in log.strays.items():
+            self._strays.setdefault(place, {}).update(strays)
+        causes = log.causes() if pairs else {}
+        return [_difference(key, pair, before.get(key), causes, moved=moved) for key, pair in pairs.items()]
+
+    def _compare(self, log: PartitionLog, codes: set[str], period: str | None, *, first: bool) -> dict[Key, Pair]:
+        """What differs in some departments, log and read model having been read as of nearly the same instant."""
+        context = self._context.as_of(self._clock.now())
+        labels = self._model.period_labels() if period is None else [period]
+        live = {code: {_key(record): _fields(record) for record in self._model.scores_of(code, labels)} for code in codes}
+        definite = {code for code, causes in log.causes().items() if any(found.kind in DEFINITE for found in causes)}
+        groups = log.by_department()
+        found: dict[Key, Pair] = {}
+        for code in codes:
+            facts = groups.get(code, []) + groups.get(EVERY_DEPARTMENT, [])
+            records, closed = counted(code, facts, context)
+            own = {key: _fields(record) for key, record in records.items() if period in (None, key[1])}
+            keys = own.keys() | live[code].keys()
+            self._records += len(keys) * first
+            since = context.now - max((max(arrival, fact[AT]) for arrival, fact in facts if fact[AT] <= context.now), default=0)
+            for key in keys:
+                pair = Pair(own.get(key), live[code].get(key))
+                unrefreshed = since < REFRESHED_WITHIN and code not in definite and pair.only_older
+                if pair.names and not unrefreshed:
+                    found[key] = _with_closing(pair, key, log, closed.get(key[1]), context)
+        return found
+
+    def _not_sent_on(self, period: str | None, department: str | None) -> list[RecountDifference]:
+        """Events in a wrong partition of which the right one has no copy, though what lies after them was committed."""
+        lost: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for (topic, right), strays in self._strays.items():
+            self._source.rewind(topic, right)
+            for records in self._source.read(topic, right):
+                for event in parse_chunk([record.value for record in records]):
+                    if not isinstance(event, Rejection):
+                        strays.pop(event.event_id, None)
+            for name, stray in strays.items():
+                label = period_label(self._context.time.period_of(stray.at))
+                if period in (None, label) and department in (None, stray.department):
+                    lost[stray.department, label].append(f"{name} ({stray.place})")
+        return [
+            RecountDifference(department=code, period=label, indicator="total", state="different", causes=[cause("not_sent_on", names)])
+            for (code, label), names in lost.items()
+        ]
+
+
+def _difference(key: Key, pair: Pair, before: Pair | None, causes: Mapping[str, list[RecountCause]], *, moved: bool) -> RecountDifference:
+    found = [*causes.get(key[0], []), *causes.get(EVERY_DEPARTMENT, [])]
+    kinds = {cause.kind for cause in found}
+    if pair.other_rules:
+        found, different = [], False
+    else:
+        # Under way is what has changed since it was read before, and a worker that is reading what it has not consumed yet.
+        moving = before is None or not pair.still(before) or ("not_consumed" in kinds and moved)
+        different = bool(kinds & DEFINITE) or not moving
+        if not different:
+            found.append(RecountCause(kind="moving", count=1, examples=[]))
+    own, live = pair.log or {}, pair.live or {}
+    rules = [live["ruleset"]] if "ruleset" in pair.names and "ruleset" in own and "ruleset" in live else []
+    if rules:
+        found.append(cause("other_ruleset", rules))
+    if pair.frozen_by is not None:
+        found.append(cause("other_closing", [pair.frozen_by]))
+    return RecountDifference(
+        department=key[0],
+        period=key[1],
+        indicator=key[2],
+        state="different" if different else "not_compared",
+        live=None if pair.live is None else {name: live.get(name) for name in pair.names},
+        log=None if pair.log is None else {name: own.get(name) for name in pair.names},
+        causes=found or [RecountCause(kind="same_facts", count=1, examples=[])],
+    )
+
+
+def _with_closing(pair: Pair, key: Key, log: PartitionLog, closing: Closing | None, context: Context) -> Pair:
+    held = log.frozen.get(key[:2])
+    if held is None or pair.live not in [_fields(record) for record in map(parse_record, held.records)]:
+        return pair
+    if closing is None or closing.id != held.closing:
+        return replace(pair, frozen_by=held.closing)
+    return replace(pair, other_rules=pair.live is not None and pair.live["ruleset"] != context.identity)
+
+
+def _key(record: AnyRecord) -> Key:
+    return record.department, record.period, record.indicator
+
+
+def _fields(record: AnyRecord) -> Fields:
+    return record.model_dump(exclude=MADE, exclude_none=True)
+
+
+def _content(fields: Fields | None) -> Fields | None:
+    return None if fields is None else {name: value for name, value in fields.items() if name != "version"}
