@@ -13,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from models.instants import parse_instant
+from models.records import Recount
 from models.settings import load_settings
 from scoring.indicators import INDICATORS
 from streams.embedded import EmbeddedRedis
@@ -52,11 +53,14 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "interface_last_change_timestamp_seconds": ("department", "interface"),
     "table_last_update_timestamp_seconds": ("department", "table"),
     "table_next_due_timestamp_seconds": ("department", "table"),
+    "recount_mismatches": (),
+    "recount_timestamp_seconds": (),
     "scoreboard_last_update_timestamp_seconds": (),
     "scoreboard_collect_seconds": (),
     "redis_errors_total": (),
     "build_info": ("version",),
 }
+RECOUNT = Recount(at="2020-11-10T03:00:00+08:00", seconds=7.5, events=9, records=51, mismatches=2, not_compared=1, differences=[])
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -81,6 +85,7 @@ async def full(writer: Writer, layout: Layout, model: ReadModel) -> ReadModel:
         status(A), status(B, '乙 "quoted"\n\\局', oldest_overdue_due_at=None), interface("JK1"), interface("JK2", up=False), table("KB1"),
         table("KB2", last_update_at=None), beat(0, NOW - 5 * SECOND), beat(1),
     )  # fmt: skip
+    model.keep_recount(RECOUNT)
     return model
 
 
@@ -130,9 +135,20 @@ async def test_values(full: ReadModel) -> None:
     assert of(found, "period_start_timestamp_seconds", period=PERIOD) == parse_instant("2020-11-01T00:00:00+08:00") / SECOND
     assert of(found, "scoreboard_last_update_timestamp_seconds") == NOW / SECOND - 5
     assert of(found, "department_last_update_timestamp_seconds", department=A) == NOW / SECOND
+    assert of(found, "recount_mismatches") == 2
+    assert of(found, "recount_timestamp_seconds") == parse_instant(RECOUNT.at) / SECOND
     assert of(found, "department_info", department=B, name='乙 "quoted"\n\\局') == 1
     for indicator in INDICATORS:
         assert of(found, "indicator_max_points", indicator=indicator.id) == indicator.max_points
+
+
+def test_no_recount_before_the_first(model: ReadModel) -> None:
+    found = samples(model)
+    assert of(found, "recount_mismatches") is of(found, "recount_timestamp_seconds") is None
+    model.keep_recount(RECOUNT)
+    model.keep_recount(RECOUNT.model_copy(update={"mismatches": 0}))
+    assert of(samples(model), "recount_mismatches") == 0
+    assert model.recount() == RECOUNT.model_copy(update={"mismatches": 0})
 
 
 async def test_deductions_are_no_points_and_points_no_deductions(full: ReadModel) -> None:
