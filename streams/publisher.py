@@ -16,8 +16,10 @@ from models.records import (
 )
 from scoring.department import Department
 from scoring.entities.sharing import Interface, Table
+from scoring.indicators import BY_ID
 from scoring.live import Tally
 from scoring.local_time import parse_period, period_label
+from scoring.periods import Closing
 from scoring.scores import AnyRecord, parse_record, score_period
 from scoring.view import scored_periods
 from scoring.watch import Alarm, open_failure
@@ -48,10 +50,12 @@ class Publisher:
     _status_due: set[str] = field(default_factory=set)
     _zeroed: dict[tuple[str, str, int | None], tuple[Alarm, Department]] = field(default_factory=dict)
     _heartbeat_at: int = 0
+    _closed: dict[tuple[str, str], Closing] = field(default_factory=dict)  # as when scores were last published
 
     def scores(self) -> Iterator[list[Message]]:
         """The score records that changed, and those due again: in lists, to be interrupted in between."""
         self.state.look_at_closings()
+        self._forget_reopened()
         city = self.state.city
         now = city.context.now
         changed, city.changed = city.changed, set()
@@ -85,6 +89,15 @@ class Publisher:
                     city.settle_department(code)
             if messages:
                 yield messages
+
+    def _forget_reopened(self) -> None:
+        """Of a reopened period everything is published, also what is as it was frozen: it holds for all facts now, and says so."""
+        if self.state.closed is self._closed:
+            return
+        for code, label in self._closed.keys() - self.state.closed.keys():
+            for indicator in (*BY_ID, "total"):
+                self._scores.pop((code, f"{label}|{indicator}"), None)
+        self._closed = self.state.closed
 
     def records_of(self, department: Department, period: int) -> list[AnyRecord]:
         """The records of a department and period: as frozen, where it is closed."""

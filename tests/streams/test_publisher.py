@@ -258,6 +258,20 @@ def test_a_period_that_is_to_be_frozen_is_not_published_and_a_frozen_one_as_it_i
     assert not {key for key in desk.scores() if AUGUST in key}, "late facts do not move it"
 
 
+def test_a_reopened_period_is_published_whole_at_the_present_version() -> None:
+    desk = Desk("2020-09-01", city(), More().add("department.docking_changed", "2020-08-20"))
+    desk.scores()
+    closing, record = closing_of(desk.at("2020-09-08T00:00:00"))
+    desk.state.freeze(closing, record)
+    desk.take(More().add("guide.checked", "2020-08-25", period=AUGUST, errors=2)).later(REFRESH_AFTER)
+    desk.scores()
+    desk.later(SECOND).take(More(department="*").add("period.reopened", "2020-09-08", period=AUGUST))
+    found = {key: told for key, told in desk.later(SECOND).scores().items() if AUGUST in key}
+    assert len(found) == 17, "also what is as it was frozen"
+    assert {told.version for told in found.values()} == {desk.state.city.departments[D1].version}
+    assert desk.later(SECOND).scores() == {}
+
+
 def recovered(desk: Desk, *records: Any) -> PartitionState:
     """The state that another worker makes of the log."""
     state = PartitionState(3, create_context(default_ruleset(), desk.now), {})
