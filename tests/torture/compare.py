@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.torture.ledger import Ledger
 
 Shown = dict[str, Any]
+MOVING = {"now", "recovered_to"}
 RANKS = {"rank", "ranked"}
 # An indicator's alert says since when its worker knows, and for which reasons it was zeroed then: it is not told again when these change.
 AS_NOTICED = "indicator_zeroed"
@@ -143,15 +144,23 @@ def memory_faults(workers: Mapping[str, Mapping[str, Any]], ledger: Ledger) -> l
             if number in owners:
                 found.append(f"partition {number} is held by {owners[number]} and {name}")
             owners[number] = name
-        for kind in ("partitions", "held"):
-            for number, held in memory[kind].items():
-                found += [f"{name} partition {number} ({kind}): {text}" for text in _memory_differences(int(number), held, ledger)]
+        for number, held in memory["partitions"].items():
+            found += [f"{name} partition {number}: {text}" for text in _memory_differences(held, ledger.states.get(int(number)))]
+        for number, held in memory["standby"].items():
+            found += [f"{name} standby of partition {number}: {text}" for text in _standby_differences(int(number), held, ledger)]
     found += [f"partition {number} is held by nobody" for number in sorted(ledger.states.keys() - owners.keys())]
     return found
 
 
-def _memory_differences(number: int, held: Mapping[str, Any], ledger: Ledger) -> list[str]:
-    state = ledger.states.get(number)
+def _standby_differences(number: int, held: Mapping[str, Any], ledger: Ledger) -> list[str]:
+    prefix = ledger.state_at(number, held["recovered_to"])
+    if prefix is None:
+        return ["it is held by a worker that does not own it"]
+    # A standby may have the end of the changelog still before it; what it was itself the owner of it may know already.
+    return _memory_differences(held, prefix) and _memory_differences(held, ledger.states.get(number))
+
+
+def _memory_differences(held: Mapping[str, Any], state: PartitionState | None) -> list[str]:
     if state is None:
         return [] if not held["intervals"] else ["the changelog has nothing of it"]
     state.city.advance(held["now"])
@@ -159,7 +168,7 @@ def _memory_differences(number: int, held: Mapping[str, Any], ledger: Ledger) ->
     return [
         f"{name}: held {held.get(name)!s:.200}, by the changelog {own.get(name)!s:.200}"
         for name in sorted(held.keys() | own.keys())
-        if name != "now" and held.get(name) != own.get(name)
+        if name not in MOVING and held.get(name) != own.get(name)
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ class ScoreHistory:
 class Ledger:
     """Reads every topic from its start; `read_on` goes on from where it stood."""
 
-    def __init__(self, broker: str, prefix: str, partitions: int) -> None:
+    def __init__(self, broker: str, prefix: str, partitions: int, *, standby: bool = False) -> None:
         self._prefix, self._partitions = prefix, partitions
         self._next = dict.fromkeys((TopicPartition(prefix + topic, number) for topic in READ for number in range(partitions)), 0)
         self._broker = broker
@@ -70,6 +70,7 @@ class Ledger:
         self.foreign: list[str] = []  # facts in a partition that is not their department's
         self.intervals: dict[Place, Intervals] = {}
         self.states: dict[int, PartitionState] = {}  # the fold of the changelog
+        self.values: defaultdict[int, list[bytes]] | None = defaultdict(list) if standby else None  # of the changelog
         self.chunks = 0
         self.scores: dict[str, ScoreHistory] = {}
         self.quarantine: Counter[str] = Counter()
@@ -150,9 +151,11 @@ class Ledger:
 
     def _take_changelog(self, partition: int, value: bytes) -> None:
         record = decode(value)
+        if self.values is not None:
+            self.values[partition].append(value)
         state = self.states.get(partition)
         if state is None:
-            state = self.states[partition] = PartitionState(partition, create_context(default_ruleset(), time.time_ns() // 1_000), {})
+            state = self.states[partition] = _new_state(partition)
         state.apply(record)
         if not isinstance(record, ChunkRecord):
             return
@@ -178,6 +181,15 @@ class Ledger:
             history.last.append(f"{where}: version {found['version']} as of {found['as_of']}: {found['points_exact']} {found['reasons']}")
             del history.last[:-5]
 
+    def state_at(self, partition: int, end: int) -> PartitionState | None:
+        """The fold of the changelog up to an offset; None where the ledger was not told that there are standbys."""
+        if self.values is None:
+            return None
+        state = _new_state(partition)
+        for value in self.values[partition][:end]:
+            state.apply(decode(value))
+        return state
+
     def holes(self) -> Iterator[tuple[Place, int, int]]:
         """What the changelog's intervals leave out of the input partitions."""
         for place, end in sorted(self.ends.items()):
@@ -201,6 +213,10 @@ class Ledger:
     def altered(self) -> list[str]:
         """Ids of facts that stand in the changelog with another content than was sent."""
         return sorted(name for name, held in self.sent.items() if self.contents.get(name, 0) not in (0, hash(pack(held.fact))))
+
+
+def _new_state(partition: int) -> PartitionState:
+    return PartitionState(partition, create_context(default_ruleset(), time.time_ns() // 1_000), {})
 
 
 def _order(record: dict[str, Any]) -> tuple[int, int]:

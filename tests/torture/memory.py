@@ -28,6 +28,7 @@ def memory_of(state: PartitionState) -> dict[str, Any]:
     found["frozen"] = _digest(_text({str(key): record.closing for key, record in state.frozen.items()}))
     found["intervals"] = {topic: [list(pair) for pair in held] for topic, held in sorted(state.intervals.items())}
     found["now"] = city.context.now
+    found["recovered_to"] = state.recovered_to
     return found
 
 

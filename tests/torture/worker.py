@@ -51,7 +51,7 @@ async def serve_metrics(composition: Any) -> Any:
         return web.json_response({
             "owned": sorted(owned),
             "partitions": {str(number): memory_of(states[number]) for number in sorted(states) if number in owned},
-            "held": {str(number): memory_of(states[number]) for number in sorted(states) if number not in owned},
+            "standby": {str(number): memory_of(states[number]) for number in sorted(states) if number not in owned},
         })  # fmt: skip
 
     server = web.Application()
