@@ -85,7 +85,7 @@ class AlertRecord(Record):
 
 
 class DueSoon(Record):
-    """Open cases that become due within 24 and 72 hours."""
+    """Open cases, or requests, that become due within 24 and 72 hours."""
 
     within_24h: int = Field(alias="24h")
     within_72h: int = Field(alias="72h")
@@ -103,6 +103,7 @@ class DepartmentStatus(Record):
     oldest_overdue_due_at: str | None = None
     requests_open: int
     requests_overdue: int
+    requests_due_soon: DueSoon = Field(default_factory=lambda: DueSoon(within_24h=0, within_72h=0))
     cases_received: dict[str, int] = Field(default_factory=dict, description="accepted, by period")
     cases_closed: dict[str, dict[str, int]] = Field(default_factory=dict, description="completed, by period: on_time, overdue")
     closed_periods: list[str] = Field(default_factory=list, description="the periods whose scores are frozen")

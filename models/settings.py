@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.text import Language
@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     lang: Language = Field("en", description="Language of texts for people: zh or en.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines as text or as JSON objects.")
+    alert_token: SecretStr | None = Field(None, description="What Alertmanager has to say as `Authorization: Bearer` to reach a robot.")
+    wecom_webhook: SecretStr | None = Field(None, description="Address of a WeCom group robot, its key in it.")
+    dingtalk_webhook: SecretStr | None = Field(None, description="Address of a DingTalk group robot, its access token in it.")
+    dingtalk_secret: SecretStr | None = Field(None, description="The DingTalk robot's secret for signing; none where it is not signed.")
 
     @field_validator("timezone")
     @classmethod

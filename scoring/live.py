@@ -22,6 +22,8 @@ class Tally:
     cases_open: int = 0
     requests_open: int = 0
     requests_overdue: int = 0
+    requests_within_24h: int = 0
+    requests_within_72h: int = 0
     within_24h: int = 0
     within_72h: int = 0
     overdue: dict[Entity, int] = field(default_factory=dict)  # overdue cases and their due instants
@@ -135,3 +137,5 @@ def _count(tally: Tally, entity: Entity, condition: Condition, sign: int) -> Non
     elif isinstance(entity, Request):
         tally.requests_open += sign
         tally.requests_overdue += sign * (condition.level == Level.OVERDUE)
+        tally.requests_within_24h += sign * (condition.level == Level.WITHIN_24H)
+        tally.requests_within_72h += sign * (condition.level in (Level.WITHIN_24H, Level.WITHIN_72H))

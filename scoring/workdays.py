@@ -79,6 +79,10 @@ class Workdays:
         """Whether a day d with first ≤ d < end lies in a year not published yet."""
         return self._unpublished_before[max(first, end)] > self._unpublished_before[first]
 
+    def published_until(self, day: int) -> int:
+        """The first day from a day on that lies in a year not published yet."""
+        return bisect_left(self._unpublished_before, self._unpublished_before[day] + 1) - 1
+
     def after(self, day: int, count: int) -> Deadline:
         """The count-th workday after a day; the day itself for 0.
 

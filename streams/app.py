@@ -7,9 +7,11 @@ from typing import Any
 import faust
 
 from models.events import INPUT_TOPICS
+from models.instants import SECOND
 from models.rulesets import Ruleset
 from models.settings import Settings
 from scoring.context import Context, create_context
+from scoring.local_time import local_time
 from scoring.workdays import Workdays
 from streams.chunks import ChunkSchema, chunk_scheduler
 from streams.clock import Clock
@@ -90,6 +92,10 @@ def create_app(composition: Composition) -> tuple[faust.App, Pipeline]:
     facts.store.new_context = composition.new_context
     facts.store.counters = counters.data.data
     facts.store.snapshots = Snapshots(settings, settings.topic(CHANGELOG))
+    time = local_time(settings.timezone)
+    composition.metrics.calendar_until.set_function(
+        lambda: time.end_of_day(composition.workdays.published_until(time.day_of(composition.clock.now())) - 1) / SECOND
+    )
     pipeline = Pipeline(app, facts.store, composition.settings, composition.clock, composition.metrics, gatekeeper)
     for name in INPUT_TOPICS:
         app.agent(app.topic(settings.topic(name), schema=ChunkSchema(), partitions=settings.partitions), name=f"{APP}.{name}")(

@@ -57,6 +57,9 @@ class WorkerMetrics:
         self.snapshot_at = gauge("snapshot_timestamp_seconds", "When the snapshot of a partition was last written.", "partition")
         self.snapshot_failures = counter("snapshot_failures_total", "Snapshots that could not be written.")
         self.rebalances = counter("rebalances_total", "Rebalances of the consumer group seen by this worker.")
+        self.calendar_until = gauge(
+            "calendar_published_until_timestamp_seconds", "Until when holidays are published; deadlines beyond it are provisional."
+        )
         for topic in INPUT_TOPICS:
             for by_topic in (self.consumed, self.duplicates, self.late, self.rerouted, self.unknown_fields):
                 by_topic.labels(topic)
@@ -70,6 +73,11 @@ class WorkerMetrics:
                 self.quarantined.labels(topic, reason)
         for stage in STAGES:
             self.stage_seconds.labels(stage)
+
+    def forget_partitions(self) -> None:
+        """Drop what is said of partitions: another worker may have them now, and an old lag would stand for ever beside the true one."""
+        for by_partition in (self.lag, self.heartbeat, self.catching_up):
+            by_partition.clear()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

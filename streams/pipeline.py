@@ -122,6 +122,7 @@ class Pipeline:
     async def on_assigned(self, *_: Any, **__: Any) -> None:
         """A rebalance: what is to be caught up with is asked again, everything open is published again."""
         self.metrics.rebalances.inc()
+        self.metrics.forget_partitions()
         self._publishers.clear()
         for state in self.store.data.values():
             state.targets, state.caught_up = None, False

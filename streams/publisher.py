@@ -240,6 +240,7 @@ class Publisher:
             oldest_overdue_due_at=self._text(min(tally.overdue.values())) if tally.overdue else None,
             requests_open=tally.requests_open,
             requests_overdue=tally.requests_overdue,
+            requests_due_soon=DueSoon(within_24h=tally.requests_within_24h, within_72h=tally.requests_within_72h),
             cases_received={period_label(p): received[p] for p in periods},
             cases_closed={period_label(p): {"on_time": completed[p] - overdue[p], "overdue": overdue[p]} for p in periods},
             closed_periods=sorted(label for code, label in self.state.closed if code == department.code),

@@ -19,6 +19,7 @@ from models.records import DepartmentStatus, ScoreRecord, TotalRecord
 from scoring.indicators import BY_ID, INDICATORS
 from streams.serving.metrics import BY_NAME, METRICS, PREFIX, Metric
 from streams.serving.read_model import ReadModel, Snapshot
+from streams.serving.robots import Counts, no_messages
 
 OUTCOMES = ("on_time", "overdue")
 # Doubts about a score are no rules that force it.
@@ -100,8 +101,9 @@ def _family(metric: Metric) -> Family:
 class ScoreboardCollector(Collector):
     """Reads the read model at each scrape; with Redis down it serves the last values and their true time."""
 
-    def __init__(self, model: ReadModel) -> None:
+    def __init__(self, model: ReadModel, messages: Counts | None = None) -> None:
         self._model = model
+        self._messages = no_messages() if messages is None else messages
         self._last: Snapshot | None = None
         self._errors = 0
         self._lock = threading.Lock()
@@ -128,6 +130,8 @@ class ScoreboardCollector(Collector):
         snapshot = self._snapshot()
         scrape.put("scoreboard_collect_seconds", time.perf_counter() - started)
         scrape.put("redis_errors_total", self._errors)
+        for (robot, outcome), count in self._messages.items():
+            scrape.put("robot_messages_total", count, robot, outcome)
         scrape.put("build_info", 1, self._version)
         for indicator in INDICATORS:
             scrape.put("indicator_max_points", indicator.max_points, indicator.id)
@@ -226,6 +230,8 @@ def _put_departments(scrape: Scrape, snapshot: Snapshot) -> None:
         scrape.put("cases_due_soon", held.cases_due_soon.within_72h, code, "72h")
         scrape.put("requests_open", held.requests_open, code)
         scrape.put("requests_overdue", held.requests_overdue, code)
+        scrape.put("requests_due_soon", held.requests_due_soon.within_24h, code, "24h")
+        scrape.put("requests_due_soon", held.requests_due_soon.within_72h, code, "72h")
         if held.oldest_overdue_due_at is not None:
             scrape.put("cases_oldest_overdue_deadline_timestamp_seconds", _seconds(held.oldest_overdue_due_at), code)
         for period in snapshot.periods:
@@ -251,6 +257,7 @@ def _put_things(scrape: Scrape, snapshot: Snapshot) -> None:
     for table in snapshot.status.tables:
         if not table.overdue and many:
             continue
+        scrape.put("table_overdue", table.overdue, table.department, table.table)
         if table.last_update_at is not None:
             scrape.put("table_last_update_timestamp_seconds", _seconds(table.last_update_at), table.department, table.table)
         scrape.put("table_next_due_timestamp_seconds", _seconds(table.next_due_at), table.department, table.table)

@@ -59,6 +59,11 @@ METRICS: tuple[Metric, ...] = (
     ),
     _gauge("requests_open", "Sharing requests raised and not handled.", "department"),
     _gauge("requests_overdue", "Open sharing requests whose due time has passed.", "department"),
+    _gauge(
+        "requests_due_soon",
+        "Open sharing requests that become due within 24h or 72h; the latter include the former.",
+        "department", "within",
+    ),
     _gauge("interface_up", "1 while an interface has no unplanned failure open.", "department", "interface"),
     _gauge("interface_failures", "Unplanned failures of an interface that began in the current period.", "department", "interface"),
     _gauge("interface_last_change_timestamp_seconds", "When an interface last failed or recovered.", "department", "interface"),
@@ -66,9 +71,15 @@ METRICS: tuple[Metric, ...] = (
     _gauge("table_next_due_timestamp_seconds", "When a table is due to be updated next.", "department", "table"),
     _gauge("recount_mismatches", "Score records that differed from the log at the last recount; absent before the first."),
     _gauge("recount_timestamp_seconds", "When the last recount ended; absent before the first."),
+    _gauge(
+        "table_overdue", "1 while the last due time of a table passed without an update and none has come since.", "department", "table"
+    ),
     _gauge("scoreboard_last_update_timestamp_seconds", "The oldest heartbeat of a partition; 0 while one has never been heard of."),
     _gauge("scoreboard_collect_seconds", "Duration of reading the read model for this scrape."),
     Metric("redis_errors_total", "counter", "Scrapes that could not read the read model and served the last values."),
+    Metric(
+        "robot_messages_total", "counter", "Attempts to send a message to a group robot, by outcome sent or failed.", ("robot", "outcome")
+    ),
     Metric("build_info", "info", "The program's version.", ("version",)),
 )  # fmt: skip
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}

@@ -191,6 +191,12 @@ class ReadModel:
         """The departments' names by code."""
         return self.status().names
 
+    def name_of(self, department: str) -> str | None:
+        """A department's name; None while nothing is known of it."""
+        value = self._client.hget(self._layout.status, department)
+        found = [] if value is None else list(_parsed({department.encode(): value}, parse_status))
+        return next((record.name for _, record in found if isinstance(record, DepartmentStatus)), None)
+
     def freshness(self, status: Status | None = None) -> Freshness:
         """How old the read model is."""
         held = {beat.partition: beat for beat in (status or self.status()).heartbeats}

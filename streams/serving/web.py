@@ -25,9 +25,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.settings import Settings, SettingsError, host_and_port
 from streams.clock import Clock
-from streams.serving import api, pages, problems
+from streams.serving import api, bridge, pages, problems
 from streams.serving.exporter import ScoreboardCollector, create_registry
 from streams.serving.read_model import ReadModel, open_read_model
+from streams.serving.robots import no_messages, open_robots
 
 log = logging.getLogger(__name__)
 FRESH_SECONDS = 60
@@ -63,7 +64,11 @@ class SecurityHeaders:
 
 
 def create_app(settings: Settings, model: ReadModel) -> FastAPI:
-    """The application over a read model."""
+    """The application over a read model.
+
+    Raises:
+        SettingsError: a robot's address is none, or stands without ONESTOP_ALERT_TOKEN.
+    """
     app = FastAPI(
         title="onestop",
         version=installed_version("onestop"),
@@ -76,11 +81,14 @@ def create_app(settings: Settings, model: ReadModel) -> FastAPI:
     app.state.settings = settings
     app.state.model = model
     app.state.pages = pages.Pages(settings)
-    app.state.collector = ScoreboardCollector(model)
+    messages = no_messages()
+    app.state.collector = ScoreboardCollector(model, messages)
+    app.state.robots = open_robots(settings, messages)
     problems.install(app, settings, pages.error_page)
     app.add_api_route("/healthz", healthz, include_in_schema=False)
     app.add_api_route("/readyz", readyz, include_in_schema=False)
     app.add_api_route("/metrics", metrics, include_in_schema=False)
+    app.add_api_route("/alerts/{robot}", bridge.receive, methods=["POST"], include_in_schema=False)
     app.include_router(api.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
@@ -217,15 +225,16 @@ async def run(
         on_start: told the URL once it answers.
 
     Raises:
-        SettingsError: it cannot listen there, or must not.
+        SettingsError: it cannot listen there, or must not; or a robot's settings are wrong.
     """
     host, port = check_address(settings)
     async with _open(settings, clock) as model:
+        app = create_app(settings, model)
         listener = _listen(host, port, settings)
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}/"
         config = uvicorn.Config(
-            create_app(settings, model),
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -244,6 +253,8 @@ async def run(
             await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()
+            for robot in app.state.robots.values():
+                await robot.close()  # before the server stops: who waits for a delivery is told that there is none
             server.should_exit = True
             await serving
             listener.close()

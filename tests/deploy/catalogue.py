@@ -10,13 +10,21 @@ TARGET_LABELS = frozenset({"job", "instance"})
 
 
 def _of_workers() -> dict[str, frozenset[str]]:
-    declared = [metric for metric in vars(WorkerMetrics()).values() if isinstance(metric, Counter | Gauge | Histogram)]
-    return {metric._name + ("_total" if isinstance(metric, Counter) else ""): frozenset(metric._labelnames) for metric in declared}
+    found: dict[str, frozenset[str]] = {}
+    for metric in vars(WorkerMetrics()).values():
+        if isinstance(metric, Histogram):
+            labels = frozenset(metric._labelnames)
+            found |= {f"{metric._name}_bucket": labels | {"le"}, f"{metric._name}_sum": labels, f"{metric._name}_count": labels}
+        elif isinstance(metric, Counter | Gauge):
+            found[metric._name + ("_total" if isinstance(metric, Counter) else "")] = frozenset(metric._labelnames)
+    return found
 
 
 EXPORTER: dict[str, frozenset[str]] = {PREFIX + metric.name: frozenset(metric.labels) for metric in EXPORTER_METRICS}
 WORKERS = _of_workers()
 METRICS: dict[str, frozenset[str]] = {
     **{name: labels | TARGET_LABELS for name, labels in (EXPORTER | WORKERS).items()},
+    # Prometheus writes these itself, for each target.
     "up": TARGET_LABELS,
+    "scrape_samples_scraped": TARGET_LABELS,
 }

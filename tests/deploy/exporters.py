@@ -85,7 +85,9 @@ def exporter_page() -> bytes:
 
 def worker_page() -> bytes:
     """The text of `/metrics` of a worker that has just started."""
-    return generate_latest(WorkerMetrics().registry)
+    metrics = WorkerMetrics()
+    metrics.calendar_until.set(time.time() + 365 * 86_400)  # whatever year it is
+    return generate_latest(metrics.registry)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tests.deploy.promql import grouping_labels, selectors
 from tests.deploy.tools import alerts
 
 QUERIES = [(rule["alert"], rule["expr"]) for rule in alerts()] + expressions()
+COUNTERS = ("_total", "_bucket", "_count", "_sum")
 COUNTER_FUNCTIONS = {"rate", "increase", "irate", "resets"}
 each_query = pytest.mark.parametrize("query", [pytest.param(query, id=name) for name, query in QUERIES])
 
@@ -32,7 +33,7 @@ def test_groupings_are_by_labels_that_something_has(query: str) -> None:
 @each_query
 def test_counters_are_read_as_counters_and_gauges_as_gauges(query: str) -> None:
     for selector in selectors(query):
-        assert selector.metric.endswith("_total") == bool(COUNTER_FUNCTIONS & set(selector.around)), selector.metric
+        assert selector.metric.endswith(COUNTERS) == bool(COUNTER_FUNCTIONS & set(selector.around)), selector.metric
 
 
 @each_query

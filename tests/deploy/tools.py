@@ -14,6 +14,7 @@ from tests.support.kafka import missing
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
+TESTS = sorted((DEPLOY / "prometheus" / "tests").glob("*.yml"))
 PACKAGES = {
     "promtool": "Debian's package prometheus",
     "prometheus": "Debian's package prometheus",

@@ -35,6 +35,22 @@ def after(text: str, count: int, workdays: Workdays | None = None) -> tuple[str,
 
 
 @pytest.mark.parametrize(
+    ("day", "overridden", "until"),
+    [
+        ("2020-09-01", (), f"{UNPUBLISHED}-01-01"),
+        (f"{UNPUBLISHED - 1}-12-31", (), f"{UNPUBLISHED}-01-01"),
+        (f"{UNPUBLISHED - 1}-12-31", (UNPUBLISHED,), f"{UNPUBLISHED + 1}-01-01"),
+        # A year beyond a gap does not count: deadlines lead through the gap.
+        ("2020-09-01", (UNPUBLISHED + 1,), f"{UNPUBLISHED}-01-01"),
+        (f"{UNPUBLISHED}-03-02", (), f"{UNPUBLISHED}-03-02"),
+    ],
+)
+def test_until_when_holidays_are_published(day: str, overridden: tuple[int, ...], until: str) -> None:
+    workdays = Workdays([override_of({"year": year, "holidays": [], "workdays": []}) for year in overridden])
+    assert date_of(workdays.published_until(day_number(date.fromisoformat(day)))).isoformat() == until
+
+
+@pytest.mark.parametrize(
     ("day", "expected"),
     [
         ("2020-09-25", True), ("2020-09-26", False), ("2020-09-27", True), ("2020-09-30", True), ("2020-10-01", False), ("2020-10-08", False),

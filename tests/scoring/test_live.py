@@ -77,6 +77,8 @@ def recounted(city: City) -> dict[str, Tally]:
         elif isinstance(entity, Request):
             tally.requests_open += 1
             tally.requests_overdue += condition.level == Level.OVERDUE
+            tally.requests_within_24h += condition.level == Level.WITHIN_24H
+            tally.requests_within_72h += condition.level in (Level.WITHIN_24H, Level.WITHIN_72H)
     return {code: tally for code, tally in tallies.items() if tally != Tally()}
 
 

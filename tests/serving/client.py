@@ -25,16 +25,18 @@ class Answer:
         return orjson.loads(self.body)
 
 
-async def ask(app: Any, url: str, accept: str = "*/*", method: str = "GET", encoding: str = "identity") -> Answer:
+async def ask(
+    app: Any, url: str, accept: str = "*/*", method: str = "GET", encoding: str = "identity", body: bytes = b"", **headers: str
+) -> Answer:
     parts = urlsplit(url)
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": parts.path,
         "raw_path": parts.path.encode(), "query_string": parts.query.encode(), "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"accept", accept.encode()), (b"accept-encoding", encoding.encode())], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+        "headers": [(b"host", b"localhost"), (b"accept", accept.encode()), (b"accept-encoding", encoding.encode()), *((name.encode(), value.encode()) for name, value in headers.items())], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
     }  # fmt: skip
     sent: list[Any] = []
 
-    requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+    requests = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive() -> dict[str, Any]:
         if (request := next(requests, None)) is None:

@@ -52,7 +52,7 @@ def scores(department: str = A, period: str = PERIOD, points: str = "85/2", **ch
 def status(department: str = A, name: str = "市公安局", **changes: Any) -> DepartmentStatus:
     values = {
         "department": department, "name": name, "cases_open": 7, "cases_overdue": 2, "cases_due_soon": DueSoon(within_24h=1, within_72h=3),
-        "oldest_overdue_due_at": text(NOW - 48 * HOUR), "requests_open": 4, "requests_overdue": 1, "cases_received": {PERIOD: 12},
+        "oldest_overdue_due_at": text(NOW - 48 * HOUR), "requests_open": 4, "requests_overdue": 1, "requests_due_soon": DueSoon(within_24h=2, within_72h=3), "cases_received": {PERIOD: 12},
         "cases_closed": {PERIOD: {"on_time": 5, "overdue": 1}}, "last_event_at": text(NOW - HOUR), "version": 1, "as_of": text(NOW),
         **changes,
     }  # fmt: skip

@@ -48,6 +48,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "cases_oldest_overdue_deadline_timestamp_seconds": ("department",),
     "requests_open": ("department",),
     "requests_overdue": ("department",),
+    "requests_due_soon": ("department", "within"),
     "interface_up": ("department", "interface"),
     "interface_failures": ("department", "interface"),
     "interface_last_change_timestamp_seconds": ("department", "interface"),
@@ -55,9 +56,11 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "table_next_due_timestamp_seconds": ("department", "table"),
     "recount_mismatches": (),
     "recount_timestamp_seconds": (),
+    "table_overdue": ("department", "table"),
     "scoreboard_last_update_timestamp_seconds": (),
     "scoreboard_collect_seconds": (),
     "redis_errors_total": (),
+    "robot_messages_total": ("robot", "outcome"),
     "build_info": ("version",),
 }
 RECOUNT = Recount(at="2020-11-10T03:00:00+08:00", seconds=7.5, events=9, records=51, mismatches=2, not_compared=1, differences=[])
@@ -83,7 +86,7 @@ async def full(writer: Writer, layout: Layout, model: ReadModel) -> ReadModel:
         score("online_depth", B, version=2, status="no_data", numerator="0", denominator="0", points=0, points_exact="0"),
         score("step_reduction", A, version=2, numerator="201/20", denominator="402/20"),
         status(A), status(B, '乙 "quoted"\n\\局', oldest_overdue_due_at=None), interface("JK1"), interface("JK2", up=False), table("KB1"),
-        table("KB2", last_update_at=None), beat(0, NOW - 5 * SECOND), beat(1),
+        table("KB2", overdue=True, last_update_at=None), beat(0, NOW - 5 * SECOND), beat(1),
     )  # fmt: skip
     model.keep_recount(RECOUNT)
     return model
@@ -124,6 +127,8 @@ async def test_values(full: ReadModel) -> None:
     assert of(found, "cases_closed", department=A, period=PERIOD, outcome="on_time") == 5
     assert of(found, "cases_closed", department=B, period=BEFORE, outcome="overdue") == 0
     assert of(found, "cases_due_soon", department=A, within="72h") == 3
+    assert [of(found, "requests_due_soon", department=A, within=within) for within in ("24h", "72h")] == [2, 3]
+    assert [of(found, "table_overdue", department=A, table=table) for table in ("KB1", "KB2")] == [0, 1]
     assert of(found, "cases_oldest_overdue_deadline_timestamp_seconds", department=A) == (NOW - 48 * HOUR) / SECOND
     assert of(found, "cases_oldest_overdue_deadline_timestamp_seconds", department=B) is None
     assert of(found, "interface_up", department=A, interface="JK2") == 0

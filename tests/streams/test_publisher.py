@@ -464,16 +464,17 @@ def test_the_status_of_a_department() -> None:
     h.add("case.accepted", "2020-08-02", serial="S5", due_at="2020-09-01T11:00:00", event_id="5").case("S5", completed="2020-09-02")
     h.add("request.raised", "2020-09-02", request="R1", due_at="2020-09-10T12:00:00", event_id="6")
     h.add("request.raised", "2020-09-02", request="R2", due_at="2020-10-10T12:00:00", event_id="7")
+    h.add("request.raised", "2020-09-02", request="R3", due_at="2020-09-14T12:00:00", event_id="9")
     h.add("department.registered", "2020-08-01", event_id="8")
     desk = Desk("2020-09-12", h)
     desk.scores()
     [record] = desk.statuses().values()
     assert record.model_dump() == {
         "department": D1, "name": "市民政局", "cases_open": 3, "cases_overdue": 1, "cases_due_soon": {"24h": 1, "72h": 2},
-        "oldest_overdue_due_at": "2020-09-11T12:00:00+08:00", "requests_open": 2, "requests_overdue": 1,
+        "oldest_overdue_due_at": "2020-09-11T12:00:00+08:00", "requests_open": 3, "requests_overdue": 1, "requests_due_soon": {"24h": 0, "72h": 1},
         "cases_received": {AUGUST: 2, SEPTEMBER: 3},
         "cases_closed": {AUGUST: {"on_time": 1, "overdue": 0}, SEPTEMBER: {"on_time": 0, "overdue": 1}},
-        "closed_periods": [], "last_event_at": "2020-09-02T12:00:00+08:00", "version": 11, "as_of": "2020-09-12T12:00:00+08:00",
+        "closed_periods": [], "last_event_at": "2020-09-02T12:00:00+08:00", "version": 12, "as_of": "2020-09-12T12:00:00+08:00",
     }  # fmt: skip
 
 

@@ -17,11 +17,13 @@ from aiokafka.errors import NodeNotReadyError
 from faust.types import TP
 from kafka.errors import BrokerNotAvailableError
 
+from models.instants import SECOND, parse_instant
 from models.rulesets import default_ruleset
 from models.settings import Settings
-from scoring.workdays import published_workdays
+from scoring.workdays import Workdays, override_of, published_workdays
 from streams import worker
 from streams.app import Composition
+from streams.app import create_app as create_worker_app
 from streams.clock import SystemClock
 from streams.metrics import WorkerMetrics
 from streams.topics import Fault
@@ -173,6 +175,25 @@ def test_a_broker_that_goes_while_it_starts_makes_it_start_again(
     composition = Composition(settings, default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics())
     with pytest.raises(Executed if again else SystemExit):
         worker.run(composition)
+
+
+async def test_it_says_until_when_holidays_are_published() -> None:
+    workdays = Workdays([override_of({"year": 2049, "holidays": [], "workdays": []})])
+    clock = SimpleNamespace(now=lambda: parse_instant("2049-11-24T12:00:00+08:00"))
+    composition = Composition(Settings(), default_ruleset(), workdays, clock, WorkerMetrics())
+    create_worker_app(composition)
+    told = composition.metrics.registry.get_sample_value("govscore_calendar_published_until_timestamp_seconds")
+    assert told == parse_instant("2050-01-01T00:00:00+08:00") / SECOND
+
+
+async def test_a_rebalance_takes_back_what_was_said_of_partitions() -> None:
+    composition = Composition(Settings(), default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics())
+    _, pipeline = create_worker_app(composition)
+    metrics = composition.metrics
+    for gauge in (metrics.lag, metrics.heartbeat, metrics.catching_up):
+        gauge.labels("cases", "0").set(1)
+    await pipeline.on_assigned()
+    assert not [s for family in metrics.registry.collect() for s in family.samples if "partition" in s.labels]
 
 
 # --- the watchdog

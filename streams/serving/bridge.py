@@ -1,0 +1,84 @@
+"""`POST /alerts/{wecom,dingtalk}`: from Alertmanager's webhook to a group robot. It answers 200 once the robot has accepted everything.
+
+Alertmanager repeats what is answered with 5xx, so whatever cannot be delivered stays with it, which keeps it on disk.
+"""
+
+import hmac
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from fastapi import Request
+from pydantic import ValidationError
+from redis import RedisError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from models.settings import Settings
+from streams.serving import problems
+from streams.serving.notifications import Notification
+from streams.serving.read_model import ReadModel
+from streams.serving.robots import KINDS, Robot, UndeliveredError
+
+MOST_BYTES = 1024 * 1024
+
+
+async def receive(request: Request, robot: str) -> Response:
+    """Tell a group what Alertmanager says."""
+    _check_token(request)
+    found = _robot(request, robot)
+    notification = _notification(await _body(request))
+    names = await run_in_threadpool(_names, request.app.state.model, {alert.labels.get("department", "") for alert in notification.alerts})
+    try:
+        await found.deliver(notification.alerts, names)
+    except UndeliveredError as error:
+        raise problems.problem(
+            HTTPStatus.SERVICE_UNAVAILABLE, f"the robot {robot} has not accepted it: {error}; Alertmanager tries again"
+        ) from None
+    return Response(status_code=HTTPStatus.OK)
+
+
+def _check_token(request: Request) -> None:
+    settings: Settings = request.app.state.settings
+    expected = settings.alert_token.get_secret_value() if settings.alert_token else ""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    right = hmac.compare_digest(given.strip().encode(), expected.encode())
+    if not expected or scheme.lower() != "bearer" or not right:
+        detail = "the token is missing or wrong: send ONESTOP_ALERT_TOKEN as `Authorization: Bearer`"
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
+
+
+def _robot(request: Request, name: str) -> Robot:
+    if name not in KINDS:
+        raise problems.problem(HTTPStatus.NOT_FOUND, f"there is no robot {name[:40]!r}, only {' and '.join(KINDS)}")
+    robots: dict[str, Robot] = request.app.state.robots
+    if name not in robots:
+        raise problems.problem(
+            HTTPStatus.NOT_FOUND, f"the robot {name} has no address: set ONESTOP_{name.upper()}_WEBHOOK, or take it out of Alertmanager"
+        )
+    return robots[name]
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BYTES:
+            raise problems.problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MOST_BYTES} bytes: set max_alerts in Alertmanager")
+    return body
+
+
+def _notification(body: bytes) -> Notification:
+    try:
+        return Notification.model_validate_json(body)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, fault["loc"])) or "the body"
+        raise problems.problem(HTTPStatus.BAD_REQUEST, f"not a notification of Alertmanager (version 4): {place}: {fault['msg']}") from None
+
+
+def _names(model: ReadModel, codes: Iterable[str]) -> dict[str, str]:
+    try:
+        return {code: name for code in codes if code and (name := model.name_of(code))}
+    except RedisError:
+        return {}  # an alert is told also, and just then, when Redis is down
