@@ -17,6 +17,7 @@ from streams.chunks import ChunkSchema, chunk_scheduler
 from streams.clock import Clock
 from streams.control import Gatekeeper
 from streams.fatal import end_process
+from streams.kafka_clients import faust_credentials, servers
 from streams.metrics import WorkerMetrics
 from streams.pipeline import Pipeline
 from streams.snapshots import Snapshots
@@ -49,10 +50,12 @@ def create_app(composition: Composition) -> tuple[faust.App, Pipeline]:
     """The application and its pipeline, ready to be run by a worker."""
     settings = composition.settings
     inputs = frozenset(settings.topic(name) for name in INPUT_TOPICS)
-    brokers = ";".join(f"onestop://{address.strip()}" for address in settings.broker.split(","))
+    brokers = ";".join(f"onestop://{address}" for address in servers(settings))
     app = faust.App(
         settings.topic(APP),
         broker=brokers,
+        broker_credentials=faust_credentials(settings),
+        topic_allow_declare=False,  # `onestop topics create` makes them; a worker needs no right to
         store="memory://",
         origin="streams",
         autodiscover=False,

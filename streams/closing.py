@@ -19,6 +19,7 @@ from scoring.context import Context
 from scoring.local_time import period_label
 from scoring.periods import Arrived, Closing, adjustments, frozen
 from streams.changelog import FrozenRecord, facts_of
+from streams.kafka_clients import client_arguments
 from streams.partition import MILLISECOND, PartitionState
 from streams.topics import CHANGELOG
 
@@ -58,9 +59,7 @@ class Closer:
 
     async def _read(self, partition: int, departments: set[str]) -> dict[str, list[Arrived]]:
         place = TopicPartition(self._settings.topic(CHANGELOG), partition)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.broker, enable_auto_commit=False, max_partition_fetch_bytes=4 * 1024 * 1024
-        )
+        consumer = AIOKafkaConsumer(**client_arguments(self._settings), enable_auto_commit=False, max_partition_fetch_bytes=4 * 1024 * 1024)
         await consumer.start()
         log: defaultdict[str, list[Arrived]] = defaultdict(list)
         try:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from models.events import INPUT_TOPICS
 from models.records import TopicControl
 from models.settings import Settings
+from streams.kafka_clients import client_arguments, kafka_fault
 
 log = logging.getLogger(__name__)
 CONTROL = "control"
@@ -106,16 +107,15 @@ class Gatekeeper:
             try:
                 await self._follow(should_stop)
             except KafkaError as error:
-                if str(error) != told:
-                    log.warning(
-                        "topic %s cannot be read (%r); trying again every %g s", self._settings.topic(CONTROL), error, RETRY_SECONDS
-                    )
-                    told = str(error)
+                fault = kafka_fault(self._settings, error)[1]
+                if fault != told:
+                    log.warning("topic %s cannot be read: %s; trying again every %g s", self._settings.topic(CONTROL), fault, RETRY_SECONDS)
+                    told = fault
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self, should_stop: Callable[[], bool]) -> None:
         topic = self._settings.topic(CONTROL)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.broker, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**client_arguments(self._settings), enable_auto_commit=False)
         await consumer.start()
         try:
             place = TopicPartition(topic, 0)  # all control records lie in one partition: they have one order

@@ -339,6 +339,8 @@ class KafkaProcess(Server):
     """Node id → controller port of all nodes; empty for a cluster of one."""
     properties: Mapping[str, str] = field(default_factory=dict)
     """Server properties besides, or instead of, those in `server_properties`."""
+    format_options: Sequence[str] = ()
+    """Options of `kafka-storage.sh format`, for example of users that have to be there at the first start."""
     heap: str = "768m"
     start_timeout: float = 90.0
     stop_timeout: float = 10.0
@@ -400,7 +402,7 @@ class KafkaProcess(Server):
         return [java, f"-Xmx{self.heap}", "-XX:+ExitOnOutOfMemoryError", logging, "-cp", str(jars.resolve() / "*")]
 
     def _format(self) -> None:
-        tool = ["kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(self._config)]
+        tool = ["kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(self._config), *self.format_options]
         command = [*self._java(), *tool]
         process = self._run(command)
         if code := process.wait(self.start_timeout):

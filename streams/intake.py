@@ -37,7 +37,10 @@ def partition_of(department: str, partitions: int) -> int:
 
 
 def arrival_of(record: Any) -> int:
-    """When a record first arrived, ms since the epoch: the broker's timestamp, or the header of one that was sent on."""
+    """When a record first arrived, ms since the epoch: the broker's timestamp, or the header of one that was sent on.
+
+    A header later than the timestamp is not believed: what is sent on has arrived before.
+    """
     for name, value in record.headers:
         # Any producer may set it: what is no time must not end the worker, which would read it again after every start, and nothing
         # arrives first after it lies here.

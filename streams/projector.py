@@ -20,6 +20,7 @@ from redis import RedisError
 from models.instants import DAY
 from models.settings import Settings
 from streams.clock import Clock, SystemClock
+from streams.kafka_clients import client_arguments, kafka_fault
 from streams.serving.connection import connect_async, redis_address
 from streams.serving.layout import Place, layout_of, record_of
 from streams.serving.rows import TOPICS, MalformedRecordError, Row, row_of
@@ -64,11 +65,11 @@ class Outage:
     doing: str
     _wait: float = 0.0
 
-    async def wait(self, error: BaseException) -> None:
+    async def wait(self, error: BaseException, sentence: str | None = None) -> None:
         """Wait before the next try."""
         if not self._wait:
             fault = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            log.warning("%s cannot be reached (%s) while %s; trying again until it answers", self.what, fault, self.doing)
+            log.warning("%s, while %s; trying again until it answers", sentence or f"{self.what} cannot be reached ({fault})", self.doing)
         self._wait = min(LAST_RETRY_SECONDS, self._wait * 2 or FIRST_RETRY_SECONDS)
         await asyncio.sleep(self._wait)
 
@@ -85,6 +86,7 @@ class Projector:
     def __init__(self, settings: Settings, writer: Writer, clock: Clock) -> None:
         self.counts = Counts()
         self._settings = settings
+        self._client = client_arguments(settings)
         self._writer = writer
         self._clock = clock
         self._layout = layout_of(settings)
@@ -101,7 +103,7 @@ class Projector:
             try:
                 await self._session()
             except (KafkaError, OSError) as error:
-                await self._kafka.wait(error)
+                await self._kafka.wait(error, kafka_fault(self._settings, error)[1])
             except Exception:
                 log.exception("the projector failed; it starts again from the offsets in Redis")
                 await asyncio.sleep(FIRST_RETRY_SECONDS)
@@ -111,7 +113,7 @@ class Projector:
         self._assigned = await self._partitions()
         async with AsyncExitStack() as stack:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._settings.broker,
+                **self._client,
                 client_id="onestop-projector",
                 group_id=None,
                 enable_auto_commit=False,
@@ -131,7 +133,7 @@ class Projector:
         """All partitions of the topics, once these exist; asking for one by name could make it, with wrong partitions."""
         told = False
         async with AsyncExitStack() as stack:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.broker, request_timeout_ms=REQUEST_MS)
+            admin = AIOKafkaAdminClient(**self._client, request_timeout_ms=REQUEST_MS)
             stack.push_async_callback(_close, admin.close)
             await admin.start()
             while True:
@@ -141,7 +143,8 @@ class Projector:
                     return [TopicPartition(name, number) for name in self._names for number in range(held[name])]
                 if not told:
                     log.warning(
-                        "the topics %s are not on Kafka at %s yet: `onestop topics create` makes them; waiting for them",
+                        "the topics %s are not on Kafka at %s yet, or its user may not see them: `onestop topics create` makes them, and "
+                        "with --acls the rules; waiting for them",
                         ", ".join(missing), self._settings.broker,
                     )  # fmt: skip
                     told = True
@@ -227,7 +230,7 @@ class Projector:
         held = [(origins[place], value) for place, value in applied.stale if last[batch[place].key, batch[place].field] == place]
         if not held:
             return
-        producer = AIOKafkaProducer(bootstrap_servers=self._settings.broker, acks="all", request_timeout_ms=REQUEST_MS)
+        producer = AIOKafkaProducer(**self._client, acks="all", request_timeout_ms=REQUEST_MS)
         try:
             await producer.start()
             sent = [

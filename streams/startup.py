@@ -8,6 +8,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from models.settings import Settings
 from streams.clock import JUMP_SECONDS
 from streams.control import CLOCK_KEY, CONTROL
+from streams.kafka_clients import client_arguments, kafka_fault
 from streams.snapshots import Snapshots
 from streams.topics import CHANGELOG, UNREACHABLE
 
@@ -26,7 +27,7 @@ def wait_for_clock(settings: Settings) -> None:
         try:
             apart = _seconds_ahead(settings)
         except UNREACHABLE as error:
-            waiting = f"Kafka at {settings.broker} cannot be asked for the time ({error!r:.120}); trying again every {RETRY_SECONDS:g} s"
+            waiting = f"Kafka cannot be asked for the time: {kafka_fault(settings, error)[1]}; trying again every {RETRY_SECONDS:g} s"
         else:
             if abs(apart) <= JUMP_SECONDS:
                 return
@@ -40,7 +41,7 @@ def wait_for_clock(settings: Settings) -> None:
 
 
 def _seconds_ahead(settings: Settings) -> float:
-    producer = KafkaProducer(bootstrap_servers=_servers(settings), acks="all", bootstrap_timeout_ms=5_000)
+    producer = KafkaProducer(**client_arguments(settings), acks="all", bootstrap_timeout_ms=5_000)
     try:
         written = producer.send(settings.topic(CONTROL), key=CLOCK_KEY, value=b"{}", partition=0).get(timeout=READ_SECONDS)
         return time.time() - float(written.timestamp) / 1_000
@@ -54,7 +55,7 @@ def check_snapshots(settings: Settings) -> None:
         try:
             return _check_snapshots(settings)
         except UNREACHABLE as error:
-            log.warning("Kafka at %s cannot be asked for the changelog (%r); trying again", settings.broker, error)
+            log.warning("Kafka cannot be asked for the changelog: %s; trying again", kafka_fault(settings, error)[1])
             time.sleep(RETRY_SECONDS)
 
 
@@ -65,7 +66,7 @@ def _check_snapshots(settings: Settings) -> None:
     if not headers:
         return
     consumer = KafkaConsumer(
-        bootstrap_servers=_servers(settings),
+        **client_arguments(settings),
         enable_auto_commit=False,
         max_partition_fetch_bytes=4 * 1024 * 1024,
         bootstrap_timeout_ms=5_000,
@@ -87,7 +88,3 @@ def _check_snapshots(settings: Settings) -> None:
         snapshots.check_against({number: ends[place] for number, place in places.items()}, value_at)
     finally:
         consumer.close()
-
-
-def _servers(settings: Settings) -> list[str]:
-    return [address.strip() for address in settings.broker.split(",")]

@@ -6,10 +6,11 @@ from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from models.events import INPUT_TOPICS
 from models.settings import Settings
+from streams.kafka_clients import client_arguments
 
 APP = "onestop"
 ONE_MEBIBYTE = str(1024 * 1024)
@@ -57,7 +58,7 @@ def admin(settings: Settings) -> KafkaAdminClient:
         kafka.errors.KafkaError: the broker cannot be reached.
     """
     return KafkaAdminClient(
-        bootstrap_servers=[address.strip() for address in settings.broker.split(",")],
+        **client_arguments(settings),
         client_id=f"{APP}-admin",
         request_timeout_ms=10_000,
         bootstrap_timeout_ms=5_000,
@@ -85,10 +86,17 @@ def create(settings: Settings, client: KafkaAdminClient) -> list[str]:
 
 
 def check(settings: Settings, client: KafkaAdminClient) -> list[Fault]:
-    """What is wrong with the topics on the broker; empty when all is right."""
+    """What is wrong with the topics on the broker; empty when all is right.
+
+    Raises:
+        kafka.errors.KafkaError: the broker cannot be reached, or does not allow this user to look.
+    """
     described = {topic["name"]: topic for topic in client.describe_topics([settings.topic(name) for name in CONFIGS])}
     faults: list[Fault] = []
     present = []
+    hidden = sorted(name for name, topic in described.items() if topic.get("error_code") == TopicAuthorizationFailedError.errno)
+    if hidden:
+        raise TopicAuthorizationFailedError(f"it may not look at the topics {', '.join(hidden)}")
     for name in CONFIGS:
         topic = settings.topic(name)
         found = described.get(topic)

@@ -12,13 +12,16 @@ from typing import Any
 from aiohttp import web
 from aiokafka.errors import KafkaError
 from prometheus_client.aiohttp import make_aiohttp_handler
+from pydantic import SecretStr
 
-from models.settings import Settings, host_and_port
+from models.settings import Settings, host_and_port, is_loopback
 from streams import topics
 from streams.app import Composition, create_app
 from streams.fatal import end_process
+from streams.kafka_clients import kafka_fault
 from streams.pipeline import Pipeline
 from streams.startup import check_snapshots, wait_for_clock
+from streams.tokens import bears
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 5.0
@@ -42,7 +45,7 @@ def wait_for_cluster(settings: Settings) -> None:
             with topics.admin(settings) as client:
                 faults = topics.check(settings, client)
         except topics.UNREACHABLE as error:
-            waiting = f"Kafka at {settings.broker} cannot be reached ({error!r:.120}); trying again every {RETRY_SECONDS:g} s"
+            waiting = f"{kafka_fault(settings, error)[1]}; trying again every {RETRY_SECONDS:g} s"
         else:
             wrong = [fault for fault in faults if fault.fault != "is missing"]
             if wrong:
@@ -64,13 +67,45 @@ def _make_data_dir(settings: Settings) -> None:
         raise WorkerRefusedError(f"ONESTOP_DATA_DIR={settings.data_dir}: {error.strerror}; name a directory that can be written") from None
 
 
+def check_address(settings: Settings) -> None:
+    """Whether the worker may serve its metrics where it is told to.
+
+    Raises:
+        WorkerRefusedError: outside loopback, with neither a token nor anything that stands before it.
+    """
+    host, _ = host_and_port(settings.worker_address)
+    if not is_loopback(host) and settings.metrics_token is None and not settings.trusted_proxy:
+        raise WorkerRefusedError(
+            f"ONESTOP_WORKER_ADDRESS: {settings.worker_address} can be reached from other machines: set ONESTOP_METRICS_TOKEN_FILE, listen "
+            "on 127.0.0.1, or, where the port is published in a closed network only, say so with ONESTOP_TRUSTED_PROXY=true"
+        )
+
+
+def _only_with_token(token: SecretStr | None) -> Any:
+    @web.middleware
+    async def check(request: web.Request, handler: Any) -> web.StreamResponse:
+        if token is not None and request.path != "/healthz" and not bears(request.headers.get("Authorization"), token):
+            text = "metrics need the bearer token that ONESTOP_METRICS_TOKEN holds\n"
+            raise web.HTTPUnauthorized(text=text, headers={"WWW-Authenticate": 'Bearer realm="onestop"'})
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    return check
+
+
 async def serve_metrics(composition: Composition) -> tuple[web.AppRunner, int]:
     """Serve `/metrics` and `/healthz` on the worker's address; the runner and the port."""
-    server = web.Application()
+    server = web.Application(middlewares=[_only_with_token(composition.settings.metrics_token)])
 
     async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
+    async def without_banner(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers.popall("Server", None)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+
+    server.on_response_prepare.append(without_banner)
     server.router.add_get("/metrics", make_aiohttp_handler(composition.metrics.registry))
     server.router.add_get("/healthz", healthy)
     runner = web.AppRunner(server, access_log=None)
@@ -158,6 +193,7 @@ def run(composition: Composition) -> None:
     Raises:
         WorkerRefusedError: as `wait_for_cluster`.
     """
+    check_address(composition.settings)
     wait_for_cluster(composition.settings)
     wait_for_clock(composition.settings)
     check_snapshots(composition.settings)
@@ -175,6 +211,6 @@ def run(composition: Composition) -> None:
         if not isinstance(error, KafkaError):
             raise
         # Eight workers once ended because the cluster was not ready when they started (NodeNotReadyError): starting must retry.
-        log.warning("the worker could not start on %s (%r); starting again in %g s", composition.settings.broker, error, RETRY_SECONDS)
+        log.warning("the worker could not start: %s; starting again in %g s", kafka_fault(composition.settings, error)[1], RETRY_SECONDS)
         time.sleep(RETRY_SECONDS)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # itself again

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from models.settings import PREFIX, Settings
+from models.settings import PREFIX, SECRETS, Settings
 from models.settings import settings as the_settings
 
 # `ci`: the same examples in every run. HYPOTHESIS_PROFILE=thorough: new ones, many more.
@@ -19,7 +19,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 @pytest.fixture(autouse=True)
 def settings_of_the_test_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No setting of the environment, no `.env` of the working directory, nothing cached from another test."""
-    for name in [*Settings.model_fields, "debug"]:
+    for name in [*Settings.model_fields, *(f"{secret}_file" for secret in SECRETS), "debug"]:
         monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     the_settings.cache_clear()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from docpages import commands, contract, http, indicators, metrics, policies, records, schemas, settings
+from docpages import commands, contract, http, indicators, metrics, policies, records, schemas, security, settings
 from docpages.parts import fill
 
 # Of each page, the generated sections by the name that its hand-written part puts them in under.
@@ -14,6 +14,7 @@ PAGES: Mapping[str, Callable[[], dict[str, str]]] = {
     "metrics": metrics.sections,
     "policies": policies.sections,
     "records": records.sections,
+    "security": security.sections,
     "settings": settings.sections,
 }
 # What nothing but the generator puts there.

@@ -10,39 +10,83 @@ import typer
 
 from models.settings import Settings
 from models.wire import Rejection
+from streams import acls as access
 from streams import topics as topic_specs
 from streams.cli.sender import EventSender
 from streams.cli.support import Exit, Rejections, fail, output, read_lines, say, the_calendar, the_ruleset, the_settings
+from streams.kafka_clients import kafka_fault
 
 topics = typer.Typer(help="Make and check the topics.", no_args_is_help=True)
 
 
+def _principal(role: access.Role, who: str = "") -> Any:
+    text = f"With --acls: who comes as {role}{f' ({who})' if who else ''}; several; by default {access.default_principal(role)}."
+    return typer.Option(f"--{role}", help=text, metavar="PRINCIPAL")
+
+
 def unreachable(settings: Settings, error: BaseException) -> str:
-    """The sentence for a broker that does not answer a command."""
-    return say(
-        f"无法连接 Kafka {settings.broker}（{error!r:.100}）；请启动它，或用 ONESTOP_BROKER 指明地址",
-        f"Kafka at {settings.broker} cannot be reached ({error!r:.100}); start it, or name another with ONESTOP_BROKER",
-    )
+    """The sentence for a broker that does not answer a command, or refuses it."""
+    return say(*kafka_fault(settings, error))
 
 
 @topics.command()
 def create(
     mend: Annotated[bool, typer.Option("--mend", help="Also set the configuration of topics that exist.")] = False,
+    acls: Annotated[bool, typer.Option("--acls", help="Also make the access rules at Kafka of the users below.")] = False,
+    worker: Annotated[list[str] | None, _principal("worker")] = None,
+    projector: Annotated[list[str] | None, _principal("projector")] = None,
+    source: Annotated[
+        list[str] | None, _principal("source", "those that publish; User:permits=cases,serials may write to these topics only")
+    ] = None,
+    operator: Annotated[list[str] | None, _principal("operator", "those who run commands")] = None,
 ) -> Exit:
-    """Make the topics that are missing, with partitions, retention and timestamps as they have to be.
+    """Make the topics that are missing, with partitions, retention and timestamps as they have to be; with --acls the access rules too.
 
     Example: ONESTOP_REPLICATION=3 onestop topics create
     """
     settings = the_settings()
+    given: dict[access.Role, list[str] | None] = {"worker": worker, "projector": projector, "source": source, "operator": operator}
+    if any(given.values()) and not acls:
+        fail(
+            say(
+                "--worker、--projector、--source、--operator 须与 --acls 同用", "--worker, --projector, --source and --operator need --acls"
+            )
+        )
+    principals = [_principal_of(role, text) for role, names in given.items() for text in names or [access.default_principal(role)]]
+    made_rules: list[Any] = []
     try:
         with topic_specs.admin(settings) as client:
             made = topic_specs.create(settings, client)
             if mend:
                 topic_specs.mend(settings, client)
+            if acls:
+                made_rules = access.create(settings, client, principals)
+    except access.NoAuthorizerError:
+        setting = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+        fail(
+            say(
+                f"Kafka {settings.broker} 不检查访问规则：请在其配置中设置 {setting}",
+                f"Kafka at {settings.broker} checks no access rules: set {setting} in its configuration",
+            ),
+            Exit.NOT_RIGHT,
+        )
     except topic_specs.UNREACHABLE as error:
         fail(unreachable(settings, error), Exit.UNREACHABLE)
     output().print("\n".join(made) if made else say("所有主题都已存在。", "All topics are there already."), highlight=False)
+    for rule in made_rules:
+        pattern = rule.resource_pattern
+        line = f"{rule.principal} {rule.operation.name} {pattern.resource_type.name.lower()} {pattern.resource_name}"
+        output().print(line, highlight=False, markup=False, soft_wrap=True)
+    if acls and not made_rules:
+        output().print(say("所有访问规则都已存在。", "All access rules are there already."))
     return Exit.RIGHT
+
+
+def _principal_of(role: access.Role, text: str) -> access.Principal:
+    try:
+        return access.parse_principal(role, text)
+    except ValueError as error:
+        fail(f"--{role}: {error}")
 
 
 @topics.command()

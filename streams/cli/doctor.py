@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import redis
 import typer
@@ -16,7 +15,7 @@ from rich.markup import escape
 
 from models.events import INPUT_TOPICS
 from models.instants import SECOND, parse_instant
-from models.settings import Settings
+from models.settings import Settings, masked
 from streams import topics
 from streams.balance import CONSUMED, OUTCOMES, Balance
 from streams.changelog import ChunkRecord, Parts, decode
@@ -26,6 +25,7 @@ from streams.cli.quarantine import entries
 from streams.cli.reading import consumer_for, read_topic
 from streams.cli.support import Exit, output, print_json, say, the_calendar, the_ruleset, the_settings, the_zone
 from streams.intervals import Intervals
+from streams.kafka_clients import kafka_fault
 from streams.serving.connection import redis_address
 from streams.serving.read_model import open_read_model
 from streams.topics import APP, CHANGELOG
@@ -74,17 +74,10 @@ def doctor(
 
 def _print_settings(settings: Settings) -> None:
     for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        shown = _masked(str(value)) if name == "redis_url" else value
         source = "" if name in settings.model_fields_set else say("（默认）", " (default)")
-        output().print(f"ONESTOP_{name.upper()}={shown}{source}  # {field.description}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _masked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"))
+        output().print(
+            f"ONESTOP_{name.upper()}={masked(settings, name)}{source}  # {field.description}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def _rules(settings: Settings) -> Iterator[Finding]:
@@ -121,7 +114,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
                 )
                 yield from _lag(settings, client)
     except topics.UNREACHABLE as error:
-        yield Finding("broker", right=False, text=_unreachable(settings.broker, error, "ONESTOP_BROKER"))
+        yield Finding("broker", right=False, text=say(*kafka_fault(settings, error)))
 
 
 def _unreachable(address: str, error: BaseException, setting: str) -> str:

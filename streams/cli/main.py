@@ -7,8 +7,9 @@ from typing import Any
 
 import typer
 
+from models.settings import SettingsError
 from scoring.indicators import INDICATORS
-from streams.cli import broker, doctor, explain, flow, offline, period, quarantine, recount, rules, serving, simulate, up
+from streams.cli import broker, doctor, explain, flow, offline, period, quarantine, recount, rules, serving, simulate, up, users
 from streams.cli.offline import Json
 from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
 
@@ -43,6 +44,7 @@ app.command(rich_help_panel=SOURCES)(broker.publish)
 app.add_typer(broker.topics, name="topics", rich_help_panel=LIVE)
 quarantine.app.command()(flow.pause)
 quarantine.app.command()(flow.resume)
+app.add_typer(users.app, name="users", rich_help_panel=LIVE)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=SOURCES)
 
 
@@ -70,6 +72,8 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911  # one a way to end
         sys.stdout.flush()
     except CommandError as error:
         return _end(str(error), error.code)
+    except SettingsError as error:
+        return _end(str(error), Exit.USAGE)
     except UsageError as error:
         error.show()
         return Exit.USAGE

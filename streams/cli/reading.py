@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 
 from models.settings import Settings
+from streams.kafka_clients import client_arguments
+from streams.topics import admin
 
 FETCH_BYTES = 4 * 1024 * 1024
 STALL_SECONDS = 30
@@ -20,7 +22,7 @@ def consumer_for(settings: Settings) -> KafkaConsumer:
         kafka.errors.KafkaError: the broker cannot be reached.
     """
     return KafkaConsumer(
-        bootstrap_servers=[address.strip() for address in settings.broker.split(",")],
+        **client_arguments(settings),
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCH_BYTES,
         bootstrap_timeout_ms=5_000,
@@ -79,15 +81,25 @@ class LogReader:
         return self._positions[place]
 
 
+def _may_look(settings: Settings, topic: str) -> None:
+    # A list of topics leaves out those that this user may not see: they would be taken for empty.
+    with admin(settings) as client:
+        if any(found["error_code"] == TopicAuthorizationFailedError.errno for found in client.describe_topics([topic])):
+            raise TopicAuthorizationFailedError(topic)
+
+
 def read_topic(settings: Settings, name: str) -> Iterator[Any]:
     """The records of a topic up to the end offsets of now, partition by partition.
 
     Raises:
-        kafka.errors.KafkaError: the broker cannot be reached.
+        kafka.errors.KafkaError: the broker cannot be reached, or does not let this user read the topic.
     """
     reader = LogReader(settings)
     try:
-        for partition in reader.partitions(name):
+        partitions = reader.partitions(name)
+        if not partitions:
+            _may_look(settings, settings.topic(name))
+        for partition in partitions:
             for records in reader.read(name, partition):
                 yield from records
     finally:

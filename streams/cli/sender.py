@@ -7,6 +7,7 @@ from models.events import TOPIC_OF_TYPE
 from models.identifiers import EVERY_DEPARTMENT
 from models.settings import Settings
 from streams.intake import partition_of
+from streams.kafka_clients import client_arguments
 
 
 class EventSender:
@@ -16,7 +17,7 @@ class EventSender:
         """Raises kafka.errors.KafkaError when the broker cannot be reached."""
         self._settings = settings
         self._producer = KafkaProducer(
-            bootstrap_servers=[address.strip() for address in settings.broker.split(",")],
+            **client_arguments(settings),
             acks="all",
             linger_ms=20,
             batch_size=256 * 1024,

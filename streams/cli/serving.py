@@ -96,7 +96,7 @@ def _serve(run: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> Exit:
     settings = the_settings()
     set_up_logging(settings)
     # It says by itself, once, what cannot be reached; aiokafka would say so at every try.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    logging.getLogger("aiokafka").propagate = False
 
     async def serve() -> None:
         stop = asyncio.Event()

@@ -11,13 +11,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from urllib.error import URLError
 
 import typer
 from kafka.errors import KafkaError
+from pydantic import SecretStr
 
-from models.settings import Settings, host_and_port, load_settings
+from models.settings import Settings, host_and_port, load_settings, masked
 from streams import topics
 from streams.cli.broker import unreachable
 from streams.cli.sender import EventSender
@@ -99,6 +100,13 @@ def _start_servers(stack: ExitStack, broker: str | None, kafka_jars: Path | None
     settings = the_settings()
     servers: list[Server] = []
     if broker is None:
+        if settings.kafka_security_protocol != "PLAINTEXT":
+            fail(
+                say(
+                    "内置的消息服务只用明文：请用 --broker ADDRESS，或去掉 ONESTOP_KAFKA_SECURITY_PROTOCOL",
+                    "the broker that comes with this speaks plain text: give --broker ADDRESS, or unset ONESTOP_KAFKA_SECURITY_PROTOCOL",
+                )
+            )
         port = _port(host_and_port(settings.broker.split(",")[0])[1])
         kafka: Server = EmbeddedBroker(port=port) if kafka_jars is None else KafkaProcess(port=port, jars=kafka_jars)
         servers.append(stack.enter_context(kafka))
@@ -120,8 +128,18 @@ def _start_servers(stack: ExitStack, broker: str | None, kafka_jars: Path | None
         # A log in memory is gone at the end, and so must be the state that was read from it.
         changed["data_dir"] = servers[0].directory / "data"
     given = {**settings.model_dump(exclude_unset=True), **changed}
-    os.environ.update({f"ONESTOP_{name.upper()}": str(value) for name, value in given.items() if value is not None})
+    for name, value in given.items():
+        if value is not None:
+            os.environ[f"ONESTOP_{name.upper()}"] = _as_variable(value)
+            os.environ.pop(f"ONESTOP_{name.upper()}_FILE", None)
     return load_settings(**given), servers
+
+
+def _as_variable(value: Any) -> str:
+    """A setting for the processes, which run in directories of their own."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value.absolute() if isinstance(value, Path) else value)
 
 
 def _port(wanted: int) -> int:
@@ -163,14 +181,12 @@ def _tell(settings: Settings) -> None:
         (say("指标", "metrics"), f"http://{settings.web_address}/metrics  http://{settings.worker_address}/metrics"),
         ("API", f"http://{settings.web_address}/api/docs"),
         ("Kafka", settings.broker),
-        ("Redis", settings.redis_url),
+        ("Redis", masked(settings, "redis_url")),
     ]
     for name, value in rows:
         errors.print(f"{name:<8} {value}", highlight=False)
     defaults = Settings.model_construct()
-    wanted = [
-        f"ONESTOP_{n.upper()}={getattr(settings, n)}" for n in ("broker", "redis_url") if getattr(settings, n) != getattr(defaults, n)
-    ]
+    wanted = [f"ONESTOP_{n.upper()}={masked(settings, n)}" for n in ("broker", "redis_url") if getattr(settings, n) != getattr(defaults, n)]
     if settings.topic_prefix:
         wanted.append(f"ONESTOP_TOPIC_PREFIX={settings.topic_prefix}")
     command = " ".join([*wanted, "onestop scores"])

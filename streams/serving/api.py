@@ -12,6 +12,7 @@ from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, 
 from scoring.indicators import BY_ID
 from streams.serving.problems import Problem, problem
 from streams.serving.read_model import ALERT_KINDS, AlertPage, AlertState, Period, ReadModel
+from streams.serving.users import User
 
 MAX_LIMIT = 1_000
 CASE_KINDS: dict[str, AlertKind] = {"due_soon": "case_due_soon", "overdue": "case_overdue"}
@@ -20,7 +21,13 @@ INDICATOR_IDS = [*BY_ID, "total"]
 IndicatorId = Annotated[str, Field(pattern=f"^({'|'.join(INDICATOR_IDS)})$", json_schema_extra={"enum": INDICATOR_IDS})]
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
-    for code, text in {422: "a wrong parameter", 503: "the read model cannot be read"}.items()
+    for code, text in {
+        401: "no user",
+        403: "not for this user",
+        422: "a wrong parameter",
+        429: "too many requests",
+        503: "the read model cannot be read",
+    }.items()
 }
 
 
@@ -90,8 +97,20 @@ class Cases(BaseModel):
 
 
 def get_model(request: Request) -> ReadModel:
-    """The application's read model."""
-    return request.app.state.model  # type: ignore[no-any-return]
+    """The application's read model, as far as the user may see it.
+
+    Raises:
+        HTTPException: a department is asked for that is not among the user's (403).
+    """
+    model: ReadModel = request.app.state.model
+    user: User = request.state.user
+    if user.departments is None:
+        return model
+    asked = [*request.query_params.getlist("department"), *(request.path_params.get(name, "") for name in ("code", "department"))]
+    for code in filter(None, asked):
+        if code not in user.departments:
+            raise problem(403, f"the department {code[:64]} is not among those that {user.name} may see")
+    return model.limited_to(user.departments)
 
 
 Model = Annotated[ReadModel, Depends(get_model)]

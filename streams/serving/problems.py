@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents; a browser that asks for a page gets the same as a page."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from models.settings import Settings
 from streams.serving.connection import redis_address
 
+log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "5"
 Page = Callable[[Request, int, str], Response]
@@ -57,28 +59,31 @@ def problem_response(request: Request, status: int, detail: str, errors: Sequenc
 
 
 def redis_sentence(settings: Settings, error: BaseException) -> str:
-    """What to say when the read model cannot be read."""
-    return (
-        f"Redis at {redis_address(settings)} cannot be read ({type(error).__name__}: {str(error)[:120]}); "
-        "start it, or name another with ONESTOP_REDIS_URL"
-    )
+    """What to say when the read model cannot be read. Where it is and what it said is told in the log, not to whoever asks."""
+    log.warning(
+        "Redis at %s cannot be read (%s: %.120s); start it, or name another with ONESTOP_REDIS_URL",
+        redis_address(settings), type(error).__name__, error,
+    )  # fmt: skip
+    return "the read model (Redis) cannot be read at the moment; the log of `onestop web` and `onestop doctor` say why"
+
+
+def answer(request: Request, page: Page, status: int, detail: str, errors: Sequence[FieldFault] = ()) -> Response:
+    """A problem document, or for a browser that asks for a page the same as a page."""
+    if _wants_page(request):
+        response = page(request, status, detail)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = RETRY_SECONDS
+        return response
+    return problem_response(request, status, detail, errors)
 
 
 def install(app: FastAPI, settings: Settings, page: Page) -> None:
     """Answer every error of an application with a problem document; `page` shows one to people."""
 
-    def answer(request: Request, status: int, detail: str, errors: Sequence[FieldFault] = ()) -> Response:
-        if _wants_page(request):
-            response = page(request, status, detail)
-            if status == HTTPStatus.SERVICE_UNAVAILABLE:
-                response.headers["Retry-After"] = RETRY_SECONDS
-            return response
-        return problem_response(request, status, detail, errors)
-
     async def on_http(request: Request, error: Any) -> Response:
         unknown = error.detail == HTTPStatus(error.status_code).phrase
         detail = f"{request.method} {request.url.path} is not served here; /api/docs lists what is" if unknown else error.detail
-        response = answer(request, error.status_code, detail)
+        response = answer(request, page, error.status_code, detail)
         response.headers.update(error.headers or {})
         return response
 
@@ -88,13 +93,13 @@ def install(app: FastAPI, settings: Settings, page: Page) -> None:
             for fault in error.errors()
         ]
         detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults)
-        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults)
+        return answer(request, page, HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults)
 
     async def on_redis(request: Request, error: Any) -> Response:
-        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, redis_sentence(settings, error))
+        return answer(request, page, HTTPStatus.SERVICE_UNAVAILABLE, redis_sentence(settings, error))
 
     async def on_fault(request: Request, error: Any) -> Response:
-        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of the program; its log has the place")
+        return answer(request, page, HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of the program; its log has the place")
 
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         HTTPException: on_http, RequestValidationError: on_wrong_request, RedisError: on_redis, Exception: on_fault,

@@ -1,5 +1,6 @@
 """Reading the read model. Ranks are worked out from the exact points here, where all departments are seen."""
 
+import copy
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,6 +100,16 @@ class ReadModel:
         self.time = time
         self._partitions = partitions
         self._clock = clock
+        self._only: frozenset[str] | None = None
+
+    def limited_to(self, departments: Iterable[str]) -> "ReadModel":
+        """The same, showing nothing of any other department. Ranks stay those among all."""
+        limited = copy.copy(self)
+        limited._only = frozenset(departments)  # noqa: SLF001  # its own kind
+        return limited
+
+    def _shows(self, department: str) -> bool:
+        return self._only is None or department in self._only
 
     def now(self) -> int:
         """The present instant."""
@@ -147,10 +158,12 @@ class ReadModel:
             return (ranked and of == "total") or (department in (None, code) and indicator in (None, of))
 
         records = with_ranks(_ordered(_parsed(held, parse_score, wanted)))
-        return [r for r in records if department in (None, r.department) and indicator in (None, r.indicator)]
+        return [r for r in records if self._shows(r.department) and department in (None, r.department) and indicator in (None, r.indicator)]
 
     def totals_of(self, department: str, periods: Iterable[str]) -> list[TotalRecord]:
         """The totals of a department in some periods, without ranks."""
+        if not self._shows(department):
+            return []
         pipeline = self._client.pipeline(transaction=False)
         for period in periods:
             pipeline.hget(self._layout.scores(period), f"{department}|total")
@@ -185,6 +198,17 @@ class ReadModel:
 
     def status(self) -> Status:
         """All departments, interfaces, tables and heartbeats."""
+        found = self._whole_status()
+        if self._only is None:
+            return found
+        return Status(
+            {code: record for code, record in found.departments.items() if self._shows(code)},
+            [record for record in found.interfaces if self._shows(record.department)],
+            [record for record in found.tables if self._shows(record.department)],
+            found.heartbeats,
+        )
+
+    def _whole_status(self) -> Status:
         return _status(self._client.hgetall(self._layout.status))
 
     def departments(self) -> dict[str, str]:
@@ -247,7 +271,8 @@ class ReadModel:
         return Snapshot(now, self._periods(labels, parsed), records, parsed, self.freshness(parsed), _recount(recount))
 
     def _periods(self, labels: Sequence[str], status: Status | None = None) -> list[Period]:
-        departments = (status or self.status()).departments.values()
+        # A period is closed when it is for all departments, also for whoever sees one.
+        departments = (status or self._whole_status()).departments.values()
         return [self._period(label, closed=_closed(label, departments)) for label in labels]
 
     def _period(self, label: str, *, closed: bool) -> Period:
@@ -262,7 +287,8 @@ class ReadModel:
     def _firing(
         self, kinds: Sequence[AlertKind], department: str | None, limit: int | None, after: str | None
     ) -> tuple[Iterator[str], int]:
-        keys = [self._layout.firing_of(kind, department) for kind in kinds]
+        departments = [department] if self._only is None or department is not None else sorted(self._only)
+        keys = [self._layout.firing_of(kind, code) for kind in kinds for code in departments if code is None or self._shows(code)]
         begin = "-" if after is None else f"({after}"
         window = {} if limit is None else {"start": 0, "num": limit + 1}
         pipeline = self._client.pipeline(transaction=False)
@@ -279,7 +305,10 @@ class ReadModel:
         orders = sorted(
             firing_order(due_of(alert), alert.id)
             for _, alert in _parsed(self._client.hgetall(self._layout.alerts), _alert)
-            if state in (None, alert.state) and alert.kind in kinds and department in (None, alert.department)
+            if state in (None, alert.state)
+            and alert.kind in kinds
+            and department in (None, alert.department)
+            and self._shows(alert.department)
         )
         return (order for order in orders if after is None or order > after), len(orders)
 

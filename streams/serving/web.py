@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gzip
-import ipaddress
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,12 +22,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.settings import Settings, SettingsError, host_and_port
+from models.settings import Settings, SettingsError, host_and_port, is_loopback
 from streams.clock import Clock
 from streams.serving import api, bridge, pages, problems
+from streams.serving.access import STATIC, Access
 from streams.serving.exporter import ScoreboardCollector, create_registry
+from streams.serving.limits import Limits
 from streams.serving.read_model import ReadModel, open_read_model
 from streams.serving.robots import no_messages, open_robots
+from streams.serving.users import UsersFile
 
 log = logging.getLogger(__name__)
 FRESH_SECONDS = 60
@@ -40,8 +42,11 @@ SECURITY_HEADERS = {
     "form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
 }
+# What is about departments stays in no cache; what comes with the program is asked for anew, and seldom sent.
+CACHED, NOT_CACHED = (b"cache-control", b"no-cache"), (b"cache-control", b"no-store")
 
 
 class SecurityHeaders:
@@ -57,7 +62,8 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 held = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(header for header in self._headers if header[0] not in held)]
+                ours = [*self._headers, CACHED if scope["path"].startswith(STATIC) else NOT_CACHED]
+                message["headers"] = [*message["headers"], *(header for header in ours if header[0] not in held)]
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
@@ -67,8 +73,9 @@ def create_app(settings: Settings, model: ReadModel) -> FastAPI:
     """The application over a read model.
 
     Raises:
-        SettingsError: a robot's address is none, or stands without ONESTOP_ALERT_TOKEN.
+        SettingsError: the users file cannot be used; a robot's address is none, or stands without ONESTOP_ALERT_TOKEN.
     """
+    users = None if settings.users_file is None else UsersFile(settings.users_file)
     app = FastAPI(
         title="onestop",
         version=installed_version("onestop"),
@@ -76,7 +83,12 @@ def create_app(settings: Settings, model: ReadModel) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        middleware=[Middleware(SecurityHeaders), Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(Limits, settings=settings, page=pages.error_page),
+            Middleware(Access, settings=settings, users=users, page=pages.error_page),
+            Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1),
+        ],
     )
     app.state.settings = settings
     app.state.model = model
@@ -170,23 +182,18 @@ def check_address(settings: Settings) -> tuple[str, int]:
     """Host and port to listen on.
 
     Raises:
-        SettingsError: outside loopback, and nothing says that a trusted proxy stands before it.
+        SettingsError: outside loopback, and nothing says who may come: neither a users file nor that a trusted proxy stands before it.
     """
     host, port = host_and_port(settings.web_address)
-    if not settings.trusted_proxy and not _is_loopback(host):
+    if not settings.trusted_proxy and settings.users_file is None and not is_loopback(host):
         raise SettingsError(
             f"ONESTOP_WEB_ADDRESS: {settings.web_address} can be reached from other machines, and everyone there could read everything: "
-            "listen on 127.0.0.1 and put a reverse proxy that logs people in before it; where one stands before it already, or the port "
-            "is published on loopback only, say so with ONESTOP_TRUSTED_PROXY=true"
+            "say who may with ONESTOP_USERS_FILE, or listen on 127.0.0.1 and put a reverse proxy that logs people in before it; where one "
+            "stands before it already, or the port is published on loopback only, say so with ONESTOP_TRUSTED_PROXY=true"
         )
+    if not settings.trusted_proxy and not is_loopback(host):
+        log.warning("%s is not on loopback: put a proxy with TLS before it, or tokens cross the network in the clear", settings.web_address)
     return host, port
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(host: str, port: int, settings: Settings) -> socket.socket:

@@ -125,7 +125,7 @@ def test_the_program_takes_its_settings(name: str, monkeypatch: pytest.MonkeyPat
 def test_the_addresses_are_reached_from_other_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     web, worker = _environment("web"), _environment("worker")
     assert (web["ONESTOP_WEB_ADDRESS"], web["ONESTOP_TRUSTED_PROXY"]) == ("0.0.0.0:8080", "true")
-    assert worker["ONESTOP_WORKER_ADDRESS"] == "0.0.0.0:9101"
+    assert (worker["ONESTOP_WORKER_ADDRESS"], worker["ONESTOP_TRUSTED_PROXY"]) == ("0.0.0.0:9101", "true")
     assert worker["ONESTOP_DATA_DIR"] in {mount.split(":")[1] for mount in SERVICES["worker"]["volumes"]}
     advertised = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert f"INTERNAL://{web['ONESTOP_BROKER']}" in advertised.split(",")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.settings import Settings, SettingsError, host_and_port, load_settings, settings
+from models.settings import Settings, SettingsError, host_and_port, load_settings, masked, masked_url, settings
 
 
 def fault(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> str:
@@ -27,6 +27,9 @@ WRONG = [
     *(("LOG_LEVEL", value) for value in ("", "INFO", "loud")),
     ("LOG_FORMAT", "xml"),
     ("TRUSTED_PROXY", "perhaps"),
+    *(("KAFKA_SECURITY_PROTOCOL", value) for value in ("", "plaintext", "TLS", "SASL")),
+    *(("KAFKA_SASL_MECHANISM", value) for value in ("", "SCRAM", "GSSAPI")),
+    *(("PROXY_USER_HEADER", value) for value in ("", "X User", "x:y", "-x")),
 ]  # fmt: skip
 
 
@@ -58,8 +61,88 @@ def test_the_example_of_a_fault_is_right_itself(monkeypatch: pytest.MonkeyPatch)
         variable, _, right = example.partition("=")
         assert variable == f"ONESTOP_{name}", name
         monkeypatch.setenv(variable, right)
+        monkeypatch.setenv("ONESTOP_TRUSTED_PROXY", "true")
+        needs = SASL if name.startswith("KAFKA") else {}
+        for needed, held in needs.items():
+            monkeypatch.setenv(f"ONESTOP_{needed}", held)
         load_settings()
-        monkeypatch.delenv(variable)
+        for set_here in (variable, *(f"ONESTOP_{needed}" for needed in needs)):
+            monkeypatch.delenv(set_here, raising=False)
+
+
+SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "onestop-worker", "KAFKA_SASL_PASSWORD": "correct-horse-battery"}
+TOGETHER = [
+    ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, ["KAFKA_SASL_USERNAME: is missing", "KAFKA_SASL_PASSWORD: is missing"]),
+    ({**SASL, "KAFKA_SASL_PASSWORD": None}, ["KAFKA_SASL_PASSWORD: is missing", "KAFKA_SASL_PASSWORD_FILE=/run/secrets/"]),
+    ({**SASL, "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, ["KAFKA_SASL_USERNAME: is not used", "KAFKA_SECURITY_PROTOCOL=SASL_SSL"]),
+    ({"KAFKA_SSL_CAFILE": "/ca.pem"}, ["KAFKA_SSL_CAFILE: is not used", "KAFKA_SECURITY_PROTOCOL=SSL"]),
+    ({**SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SSL_CAFILE": "/ca.pem"}, ["KAFKA_SSL_CAFILE: is not used", "=SASL_SSL"]),
+    ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_KEYFILE": "/k"}, ["KAFKA_SSL_CERTFILE: is missing: ONESTOP_KAFKA_SSL_KEYFILE needs it"]),
+    ({"PROXY_USER_HEADER": "X-Forwarded-User"}, ["PROXY_USER_HEADER: ", "ONESTOP_TRUSTED_PROXY=true"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "says"), TOGETHER)
+def test_settings_that_do_not_go_together_are_named(monkeypatch: pytest.MonkeyPatch, given: dict[str, str | None], says: list[str]) -> None:
+    for name, value in given.items():
+        if value is not None:
+            monkeypatch.setenv(f"ONESTOP_{name}", value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert all(part in str(raised.value) for part in says)
+    assert "; for example ONESTOP_" in str(raised.value)
+    assert "correct-horse" not in str(raised.value)
+
+
+def test_a_secret_comes_from_a_file_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in SASL.items():
+        monkeypatch.setenv(f"ONESTOP_{name}", value)
+    secret = tmp_path / "password"
+    secret.write_text(" from a file \n", encoding="utf-8")
+    monkeypatch.setenv("ONESTOP_KAFKA_SASL_PASSWORD_FILE", str(secret))
+    with pytest.raises(SettingsError, match=r"ONESTOP_KAFKA_SASL_PASSWORD and ONESTOP_KAFKA_SASL_PASSWORD_FILE: both are set"):
+        load_settings()
+    monkeypatch.delenv("ONESTOP_KAFKA_SASL_PASSWORD")
+    held = load_settings().kafka_sasl_password
+    assert held is not None
+    assert held.get_secret_value() == " from a file "
+    (tmp_path / "url").write_text("rediss://:hidden@redis:6380/1\n", encoding="utf-8")
+    (tmp_path / ".env").write_text(f"ONESTOP_REDIS_URL_FILE={tmp_path / 'url'}\n", encoding="utf-8")
+    monkeypatch.setitem(Settings.model_config, "env_file", str(tmp_path / ".env"))
+    assert load_settings().redis_url == "rediss://:hidden@redis:6380/1"
+    monkeypatch.setenv("ONESTOP_METRICS_TOKEN_FILE", str(tmp_path / "missing"))
+    with pytest.raises(SettingsError, match=r"ONESTOP_METRICS_TOKEN_FILE: .*missing.*: No such file"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("METRICS_TOKEN", "short-secret"), ("ALERT_TOKEN", ""), ("KAFKA_SASL_PASSWORD", ""), ("REDIS_URL", "http://user:short-secret@redis"), ("REDIS_URL", "user:short-secret@redis")],
+)  # fmt: skip
+def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    said = fault(monkeypatch, name, value)
+    assert said.startswith(f"ONESTOP_{name}: ")
+    assert "short-secret" not in said
+    assert "; for example ONESTOP_" in said
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:pa@ss:w@h:1/0", "redis://user:***@h:1/0"), ("rediss://:secret@h", "rediss://:***@h"), ("redis://h:6379/0", "redis://h:6379/0"),
+        ("redis://h/0?password=abc&db=1", "redis://h/0?password=***&db=1"), ("unix://u:pw@/x.sock", "unix://u:***@/x.sock"),
+    ],
+)  # fmt: skip
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert masked_url(url) == shown
+
+
+def test_settings_do_not_show_secrets() -> None:
+    held = load_settings(
+        kafka_security_protocol="SASL_SSL", kafka_sasl_username="u", kafka_sasl_password="hidden-one", redis_url="redis://:hidden-two@h",
+        metrics_token="hidden-three-long-enough", alert_token="hidden-four-long-enough",
+    )  # fmt: skip
+    assert "hidden" not in repr(held) + str(held) + "".join(masked(held, name) for name in Settings.model_fields)
 
 
 def test_every_wrong_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

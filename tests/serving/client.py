@@ -26,13 +26,22 @@ class Answer:
 
 
 async def ask(
-    app: Any, url: str, accept: str = "*/*", method: str = "GET", encoding: str = "identity", body: bytes = b"", **headers: str
+    app: Any,
+    url: str,
+    accept: str = "*/*",
+    method: str = "GET",
+    encoding: str = "identity",
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    client: str = "127.0.0.1",
+    **more: str,
 ) -> Answer:
     parts = urlsplit(url)
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": parts.path,
         "raw_path": parts.path.encode(), "query_string": parts.query.encode(), "root_path": "",
-        "headers": [(b"host", b"localhost"), (b"accept", accept.encode()), (b"accept-encoding", encoding.encode()), *((name.encode(), value.encode()) for name, value in headers.items())], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+        "headers": [(b"host", b"localhost"), (b"accept", accept.encode()), (b"accept-encoding", encoding.encode()), *((n.lower().encode(), v.encode()) for n, v in ((headers or {}) | more).items())],
+        "client": (client, 1), "server": ("127.0.0.1", 80),
     }  # fmt: skip
     sent: list[Any] = []
 
@@ -53,5 +62,8 @@ async def ask(
         if not sent:
             raise
     start = sent[0]
-    headers = {name.decode(): value.decode() for name, value in start["headers"]}
-    return Answer(start["status"], headers, b"".join(part.get("body", b"") for part in sent[1:]))
+    answered: dict[str, str] = {}
+    for name, value in start["headers"]:
+        held = answered.get(name.decode())
+        answered[name.decode()] = value.decode() if held is None else f"{held}, {value.decode()}"
+    return Answer(start["status"], answered, b"".join(part.get("body", b"") for part in sent[1:]))

@@ -120,20 +120,23 @@ async def test_what_is_not_there(app: FastAPI, path: str) -> None:
 
 
 async def test_other_methods(app: FastAPI) -> None:
-    answer = await ask(app, "/api/v1/scores", method="POST")
+    answer = await ask(app, "/api/v1/scores", method="OPTIONS")
     is_problem(answer, 405, "/api/v1/scores")
     assert answer.headers["allow"] == "GET"
+    is_problem(await ask(app, "/api/v1/scores", method="POST"), 403, "/api/v1/scores")  # who has no user may only look
 
 
 @pytest.mark.parametrize("path", ["/api/v1/scores", "/api/v1/cases", "/", "/readyz", "/cases"])
-async def test_redis_down(path: str) -> None:
+async def test_redis_down(path: str, caplog: pytest.LogCaptureFixture) -> None:
     settings = load_settings(redis_url="redis://:secret@127.0.0.1:1/3")
     model = open_read_model(settings, StandingClock())
     answer = await ask(create_app(settings, model), path)
     detail = is_problem(answer, 503, path)["detail"]
-    assert "127.0.0.1:1/3" in detail
-    assert "ONESTOP_REDIS_URL" in detail
-    assert "secret" not in answer.text
+    assert "cannot be read at the moment" in detail
+    assert "127.0.0.1" not in answer.text
+    assert "Redis at 127.0.0.1:1/3 cannot be read" in caplog.text
+    assert "ONESTOP_REDIS_URL" in caplog.text
+    assert "secret" not in answer.text + caplog.text
     assert answer.headers["retry-after"] == "5"
 
 
@@ -163,7 +166,7 @@ async def test_openapi_describes_every_answer(app: FastAPI) -> None:
         described = operations["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         validator = Draft202012Validator({**described, "components": schema["components"]})
         validator.validate((await ask(app, path)).json)
-        assert set(operations["get"]["responses"]) == {"200", "422", "503"}
+        assert set(operations["get"]["responses"]) == {"200", "401", "403", "422", "429", "503"}
         assert list(operations["get"]["responses"]["422"]["content"]) == ["application/problem+json"]
 
 

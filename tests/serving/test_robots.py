@@ -325,14 +325,15 @@ async def test_no_secret_is_in_an_answer_or_in_the_log(server: RobotServer, mode
 @pytest.mark.parametrize("token", ["", TOKEN, "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer 错"])
 async def test_without_the_token_nothing_is_read(app: FastAPI, server: RobotServer, token: str) -> None:
     answer = await post(app, posted(alert()), token=token)
-    assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
     assert server.accepted["wecom"] == []
 
 
-async def test_where_no_token_is_set_nobody_has_one(model: ReadModel) -> None:
+async def test_where_no_token_is_set_there_is_no_robot(model: ReadModel) -> None:
     made = create_app(load_settings(), model)
     for token in ("", "Bearer ", "Bearer x"):
-        assert (await post(made, posted(alert()), token=token)).status == 401
+        assert (await post(made, posted(alert()), token=token)).status == 404
 
 
 @pytest.mark.parametrize(
@@ -369,4 +370,4 @@ async def test_a_body_beyond_the_limit_is_not_read_to_its_end(app: FastAPI) -> N
 
 
 async def test_it_is_asked_by_post_only(app: FastAPI) -> None:
-    assert (await ask(app, "/alerts/wecom")).status == 405
+    assert (await ask(app, "/alerts/wecom", authorization=f"Bearer {TOKEN}")).status == 405

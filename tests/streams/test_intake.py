@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import orjson
@@ -327,3 +328,8 @@ async def test_a_record_of_any_size_fits_into_quarantine(size: int, monkeypatch:
     await pipeline._quarantine("cases", bad, rejection)
     [(_, key, value, _, headers)] = sent
     assert len(key) + len(value) + sum(len(name) + len(content) + 10 for name, content in headers) + 100 <= REQUEST_BYTES
+
+
+@pytest.mark.parametrize(("header", "arrival"), [(b"1000", 1_000), (b"5000", 5_000), (b"5001", 5_000), (b"9999999999999", 5_000)])
+def test_a_record_that_was_sent_on_has_not_arrived_after_that(header: bytes, arrival: int) -> None:
+    assert arrival_of(SimpleNamespace(timestamp=5_000, headers=[(ARRIVAL_HEADER, header)])) == arrival

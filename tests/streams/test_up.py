@@ -8,6 +8,7 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import orjson
 import pytest
 
 from models.records import ScoreRecord
+from models.settings import Settings
+from streams.cli.up import _start_servers
 from streams.embedded import free_ports
 from streams.simulator import chaos, dump, simulate_months
 from tests.support.live import ONESTOP, differences, expected_scores, until
@@ -160,3 +163,27 @@ def test_parts_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert b"Kafka at 127.0.0.1:1 cannot be reached" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_its_processes_get_secrets_and_files_as_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They run in directories of their own: there no `.env` says anything, and no relative path leads anywhere."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("a-token-for-prometheus\n", encoding="utf-8")
+    lines = [
+        "REDIS_URL=redis://:secret@127.0.0.1:1/0",
+        "METRICS_TOKEN_FILE=token",
+        "USERS_FILE=users.yaml",
+        "KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT",
+    ]
+    lines += ["KAFKA_SASL_USERNAME=u", "KAFKA_SASL_PASSWORD=a-password"]
+    (tmp_path / ".env").write_text("".join(f"ONESTOP_{line}\n" for line in lines), encoding="utf-8")
+    monkeypatch.setitem(Settings.model_config, "env_file", ".env")
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    with ExitStack() as stack:
+        _, servers = _start_servers(stack, "127.0.0.1:1", None)
+    assert not servers
+    given = {name.removeprefix("ONESTOP_"): value for name, value in os.environ.items() if name.startswith("ONESTOP_")}
+    assert given["REDIS_URL"] == "redis://:secret@127.0.0.1:1/0"
+    assert (given["METRICS_TOKEN"], given["KAFKA_SASL_PASSWORD"]) == ("a-token-for-prometheus", "a-password")
+    assert "METRICS_TOKEN_FILE" not in given
+    assert given["USERS_FILE"] == str(tmp_path / "users.yaml")

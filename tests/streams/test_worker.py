@@ -105,7 +105,7 @@ def test_waiting_says_so_once_and_again_when_it_waits_for_something_else(cluster
 def test_a_long_error_is_cut(cluster: Any, caplog: pytest.LogCaptureFixture) -> None:
     cluster(OSError("x" * 10_000), [])
     wait_for_cluster(Settings())
-    assert len(caplog.messages[0]) < 250
+    assert len(caplog.messages[0]) < 350
 
 
 def test_a_topic_that_is_wrong_is_refused_with_what_mends_it(cluster: Any) -> None:
@@ -194,6 +194,38 @@ async def test_a_rebalance_takes_back_what_was_said_of_partitions() -> None:
         gauge.labels("cases", "0").set(1)
     await pipeline.on_assigned()
     assert not [s for family in metrics.registry.collect() for s in family.samples if "partition" in s.labels]
+
+
+async def test_metrics_need_the_token_where_one_is_set() -> None:
+    settings = Settings(worker_address="127.0.0.1:0", metrics_token="a-token-for-prometheus")  # type: ignore[arg-type]
+    runner, port = await serve_metrics(Composition(settings, default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics()))
+    found = {}
+    try:
+        async with ClientSession() as client:
+            for path in ("/metrics", "/healthz", "/nothing"):
+                for given in ("", "Bearer a-token-for-prometheu", "Basic a-token-for-prometheus", "Bearer a-token-for-prometheus"):
+                    async with client.get(f"http://127.0.0.1:{port}{path}", headers={"Authorization": given}) as answer:
+                        found[path, given[:6], given.endswith("s")] = answer.status
+                        assert "Server" not in answer.headers
+                        assert answer.headers["Cache-Control"] == "no-store"
+    finally:
+        await runner.cleanup()
+    right = ("Bearer", True)
+    assert {(path, status) for (path, *given), status in found.items() if tuple(given) == right} == {
+        ("/metrics", 200), ("/healthz", 200), ("/nothing", 404)
+    }  # fmt: skip
+    assert {(path, status) for (path, *given), status in found.items() if tuple(given) != right} == {
+        ("/metrics", 401), ("/healthz", 200), ("/nothing", 401)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9101", "[::]:0", "10.0.0.1:9101", "worker:9101"])
+def test_metrics_outside_loopback_need_a_token(address: str, tmp_path: Path) -> None:
+    with pytest.raises(WorkerRefusedError, match=r"ONESTOP_WORKER_ADDRESS: .*ONESTOP_METRICS_TOKEN_FILE"):
+        worker.run(Composition(Settings(worker_address=address), default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics()))
+    worker.check_address(Settings(worker_address=address, trusted_proxy=True))
+    worker.check_address(Settings(worker_address=address, metrics_token="a-token-for-prometheus"))  # type: ignore[arg-type]
+    worker.check_address(Settings(worker_address="127.0.0.1:9101"))
 
 
 # --- the watchdog

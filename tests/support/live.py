@@ -19,11 +19,13 @@ from kafka import KafkaConsumer, TopicPartition
 from models.facts import to_fact
 from models.instants import parse_instant, to_instant
 from models.rulesets import default_ruleset
+from models.settings import PREFIX, Settings, load_settings
 from models.wire import Rejection, parse_chunk
 from scoring.batch import fold_facts
 from scoring.scores import score_city
 from streams.changelog import ChunkRecord, Parts, decode
 from streams.intervals import Intervals
+from streams.kafka_clients import client_arguments
 from streams.topics import CHANGELOG
 
 ONESTOP = [sys.executable, "-m", "streams.cli.main"]
@@ -69,6 +71,12 @@ class System:
             **self.extra,
         }
 
+    @property
+    def settings(self) -> Settings:
+        """The same as an object."""
+        given = {name.removeprefix(PREFIX).lower(): value for name, value in self.environment.items() if name.startswith(PREFIX)}
+        return load_settings(**given)
+
     def run(self, *arguments: str, expect: int | None = 0, **settings: str) -> subprocess.CompletedProcess[bytes]:
         """Run a command to its end."""
         done = subprocess.run([*ONESTOP, *arguments], env={**self.environment, **settings}, capture_output=True, check=False, timeout=300)
@@ -105,7 +113,7 @@ class System:
     def read(self, topic: str) -> list[Any]:
         """All records of a topic, to the end offsets of now."""
         consumer = KafkaConsumer(
-            bootstrap_servers=self.broker, enable_auto_commit=False, group_id=None, max_partition_fetch_bytes=8_000_000
+            **client_arguments(self.settings), enable_auto_commit=False, group_id=None, max_partition_fetch_bytes=8_000_000
         )
         try:
             name = self.prefix + topic
@@ -154,7 +162,7 @@ class System:
         for record in self.chunks():
             if parts.complete(record):
                 held.setdefault((record.topic, record.partition), Intervals()).add(record.begin, record.end)
-        consumer = KafkaConsumer(bootstrap_servers=self.broker)
+        consumer = KafkaConsumer(**client_arguments(self.settings))
         try:
             places = [TopicPartition(self.prefix + topic, number) for topic in INPUT_TOPICS for number in range(self.partitions)]
             ends = consumer.end_offsets(places)
