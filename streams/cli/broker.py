@@ -12,6 +12,7 @@ from models.settings import Settings
 from models.wire import Rejection
 from streams import acls as access
 from streams import topics as topic_specs
+from streams.cli.checking import check_files
 from streams.cli.sender import EventSender
 from streams.cli.support import Exit, Rejections, fail, output, read_lines, say, the_calendar, the_ruleset, the_settings
 from streams.kafka_clients import kafka_fault
@@ -111,11 +112,16 @@ def check() -> Exit:
 def publish(
     files: Annotated[list[Path], typer.Argument(help="Files of events, .jsonl or .jsonl.gz; - for stdin.", metavar="FILE…")],
     speed: Annotated[float | None, typer.Option("--speed", min=1, help="At most so many events a second.")] = None,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Send nothing and need no Kafka: say what would be sent, and what the source should mend.")
+    ] = False,
 ) -> Exit:
     """Validate events and publish them with the right key; bad lines are named, left out, and make the exit code 1.
 
     Example: onestop publish city.jsonl --speed 1000
     """
+    if check_only:
+        return check_files(files)
     settings, rejections, sent = the_settings(), Rejections(), 0
     started = time.monotonic()
     try:

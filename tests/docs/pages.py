@@ -16,7 +16,7 @@ def text(name: str) -> str:
 
 def without_code(content: str) -> str:
     """A text without blocks and lines of code."""
-    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", content, flags=re.MULTILINE | re.DOTALL))
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^ *```.*?^ *```", "", content, flags=re.MULTILINE | re.DOTALL))
 
 
 def links(content: str) -> list[str]:
@@ -26,7 +26,7 @@ def links(content: str) -> list[str]:
 
 def headings(content: str) -> list[str]:
     """The headings, with their marks."""
-    return re.findall(r"^#+ .*$", re.sub(r"^```.*?^```", "", content, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return re.findall(r"^#+ .*$", re.sub(r"^ *```.*?^ *```", "", content, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
 
 
 def anchors(content: str) -> set[str]:
@@ -42,5 +42,5 @@ def first_cells(content: str, section: str = "") -> set[str]:
 
 
 def blocks(content: str) -> list[str]:
-    """The blocks of code."""
-    return re.findall(r"^```\w*\n(.*?)^```", content, re.MULTILINE | re.DOTALL)
+    """The blocks of code, those in lists too."""
+    return re.findall(r"^ *```\w*\n(.*?)^ *```", content, re.MULTILINE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""Every link in the documents leads somewhere on this machine; the two READMEs say the same; the decisions are all listed."""
+"""Every link in the documents leads somewhere on this machine; pages in two languages say the same; the decisions are all listed."""
 
 import re
 from pathlib import Path
@@ -37,14 +37,16 @@ def test_documents_named_in_the_code_exist() -> None:
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
-def test_the_readmes_say_the_same() -> None:
-    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md"))
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md"])
+def test_both_languages_say_the_same(page: str) -> None:
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in (page, page.replace(".md", ".zh.md")))
     assert [h.split()[0] for h in headings(english)] == [h.split()[0] for h in headings(chinese)]
     assert blocks(english) == blocks(chinese)
-    swap = {"README.zh.md": "README.md"}
-    assert [swap.get(link, link) for link in links(english)] == links(chinese)
+    assert [link.replace(".zh.md", ".md") for link in links(english)] == [link.replace(".zh.md", ".md") for link in links(chinese)]
     table = re.compile(r"^\|.*\|$", re.MULTILINE)
     assert [row.count("|") for row in table.findall(english)] == [row.count("|") for row in table.findall(chinese)]
+    steps = re.compile(r"^ *(?:[0-9]+\.|-) ", re.MULTILINE)
+    assert steps.findall(english) == steps.findall(chinese)
 
 
 def test_every_decision_is_listed_once_in_order() -> None:

@@ -90,6 +90,27 @@ def test_snapshots_of_a_log_that_was_made_anew_are_put_aside(system: System, cit
     assert "snapshot of changelog offset" not in log_of(system, "second")
 
 
+def test_the_state_is_rebuilt_from_the_input_topics_alone(system: System, city: list[bytes]) -> None:
+    """As docs/operations.md says: no worker running, changelog and committed offsets deleted, topics made, workers started."""
+    half = len(city) // 2
+    with_snapshots(system, city[:half])
+    settings = topics.Settings(broker=system.broker, topic_prefix=system.prefix, partitions=system.partitions)
+    group = settings.topic(topics.APP)
+
+    def group_deleted() -> bool:  # only once its killed member is known to be gone
+        return client.delete_groups([group])[group] == "OK"
+
+    with topics.admin(settings) as client:
+        client.delete_topics([settings.topic(topics.CHANGELOG)])
+        until(group_deleted, "the group is deleted")
+        until(lambda: settings.topic(topics.CHANGELOG) not in client.list_topics(), "the changelog is deleted")
+    system.run("topics", "create")
+    publish(system, city[half:], "second.jsonl")
+    system.start("second")
+    assert_exact(system, city)
+    assert "snapshot of changelog offset" not in log_of(system, "second")
+
+
 def test_a_disk_that_cannot_be_written_stops_nothing(system: System, city: list[bytes]) -> None:
     for number in range(system.partitions):  # a file where a directory has to be
         path = system.directory / "data" / system.prefix / str(number)
