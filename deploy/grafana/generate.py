@@ -6,18 +6,17 @@ finds no difference. Where the program's pages are not on this machine, say wher
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard
+from boards import alerts, cases, department, indicator, interfaces, overview, pipeline, quality
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from overview import overview
-from parts import Language
+
+from models.text import Language
 
 HERE = Path(__file__).parent
 PROGRAM = "http://127.0.0.1:8080"
-BOARDS: dict[str, Callable[[Any, str], Dashboard]] = {"overview": overview}
+BOARDS = [module.BOARD for module in (overview, department, indicator, cases, interfaces, quality, pipeline, alerts)]
 
 
 def main() -> None:
@@ -27,12 +26,11 @@ def main() -> None:
     parser.add_argument("--program", default=PROGRAM, help=f"address of `onestop web` as a browser sees it (default {PROGRAM})")
     arguments = parser.parse_args()
     for language in get_args(Language):
-        for name, board in BOARDS.items():
-            file = arguments.output / language / f"{name}.json"
+        for board in BOARDS:
+            file = arguments.output / language / f"{board.name}.json"
             file.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(
-                board(language, arguments.program.rstrip("/")).build(), cls=JSONEncoder, indent=2, ensure_ascii=False, sort_keys=True
-            )
+            built = board.build(language, arguments.program.rstrip("/")).build()
+            text = json.dumps(built, cls=JSONEncoder, indent=2, ensure_ascii=False, sort_keys=True)
             file.write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,6 +1,8 @@
 """The boards as they lie beside the code."""
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from tests.deploy.tools import DEPLOY
@@ -28,3 +30,30 @@ def properties(panel: dict[str, Any]) -> list[dict[str, Any]]:
     config = panel["fieldConfig"]
     columns = [{entry["id"]: entry["value"] for entry in override["properties"]} for override in config["overrides"]]
     return [config["defaults"], *columns]
+
+
+def links(panel: dict[str, Any]) -> Iterator[str]:
+    """Every address that a cell or a number of a panel leads to."""
+    for held in properties(panel):
+        for link in held.get("links", []):
+            assert link["title"]
+            assert link["targetBlank"]
+            yield link["url"]
+
+
+def shown_labels(panel: dict[str, Any]) -> set[str]:
+    """The labels by which the rows of a table are joined."""
+    (kept,) = [step["options"]["include"]["pattern"] for step in panel["transformations"] if step["id"] == "filterFieldsByName"]
+    return {name for name in kept.strip("^$()").split("|") if not name.startswith("Value")}
+
+
+def columns(panel: dict[str, Any]) -> dict[str, str]:
+    """The columns of a table: a label, or `Value` with the query's letter, and the title."""
+    (organised,) = [step["options"] for step in panel["transformations"] if step["id"] == "organize"]
+    titles: dict[str, str] = organised["renameByName"]
+    return titles
+
+
+def ranges(expression: str) -> list[tuple[str, str]]:
+    """The functions over ranges of an expression, each with its range."""
+    return re.findall(r"(\w+)\(\w+(?:\{[^}]*\})?\[([^\]:]+)\]", expression)

@@ -28,3 +28,6 @@ METRICS: dict[str, frozenset[str]] = {
     "up": TARGET_LABELS,
     "scrape_samples_scraped": TARGET_LABELS,
 }
+# Of alerts: what Prometheus adds, what all rules set, and whatever the rules keep of the metrics' labels.
+ALERT_LABELS = frozenset({"alertname", "alertstate", "severity", "audience", "depends_on"}).union(*METRICS.values())
+METRICS |= {"ALERTS": ALERT_LABELS, "ALERTS_FOR_STATE": ALERT_LABELS - {"alertstate"}}

@@ -7,7 +7,7 @@ from typing import Any
 import promql_parser
 
 # Grafana's variables, as a query has them when it is sent.
-VARIABLES = {"$period": "2026-11", "$department": ".*", "$__range": "6h", "$__rate_interval": "1m"}
+VARIABLES = {"$period": "2026-11", "$department": ".*", "$indicator": "case_aggregation", "$__range": "6h", "$__rate_interval": "1m"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,9 @@ class Selector:
     around: tuple[str, ...]
 
 
-def filled_in(expression: str) -> str:
-    """An expression with Grafana's variables replaced."""
-    for name, value in VARIABLES.items():
+def filled_in(expression: str, **values: str) -> str:
+    """An expression with Grafana's variables replaced, by values of the caller's where it has some."""
+    for name, value in (VARIABLES | {f"${name}": value for name, value in values.items()}).items():
         expression = expression.replace(name, value)
     return expression
 

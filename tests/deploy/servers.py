@@ -1,6 +1,7 @@
 """Prometheus and Alertmanager on loopback, with the project's own configuration."""
 
 import contextlib
+import http
 import json
 import subprocess
 import time
@@ -20,9 +21,20 @@ def ask(url: str, body: Any = None, **parameters: str) -> Any:
     query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url + query, data=data, headers={"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with opened(request, timeout=10) as answer:
         text = answer.read()
     return json.loads(text) if text.strip().startswith((b"{", b"[")) else text.decode()
+
+
+def opened(request: str | urllib.request.Request, timeout: float) -> Any:
+    """The answer to a request; when the server says that it is asked too often, asked again as late as it says."""
+    while True:
+        try:
+            return urllib.request.urlopen(request, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            if error.code != http.HTTPStatus.TOO_MANY_REQUESTS:
+                raise
+            time.sleep(int(error.headers["Retry-After"]))
 
 
 def until(probe: Callable[[], Found], seconds: float = START_SECONDS) -> Found:
