@@ -200,7 +200,7 @@ def test_an_event_that_is_in_no_input_and_one_that_was_lost_are_named(system: Sy
     fact = to_fact(parse_record(event("foreign", "2020-09-03T10:00:00+08:00")))  # type: ignore[arg-type]
     publish(system, [event("lost", "2020-09-04T10:00:00+08:00")])
     [end] = [r.offset + 1 for r in system.read("serials") if r.partition == number and r.value and b'"lost"' in r.value]
-    record = ChunkRecord("serials", number, end, end)
+    record = ChunkRecord("serials", number, end - 1, end)
     record.add(fact, 1_600_000_000_000, pack(fact))
     producer = KafkaProducer(bootstrap_servers=system.broker)
     for value in encode_chunk(record):
@@ -211,7 +211,10 @@ def test_an_event_that_is_in_no_input_and_one_that_was_lost_are_named(system: Sy
     assert set(causes(result)) == {"not_in_log", "not_consumed"}
     commit(system, "serials", number, end)
     system.start("again")
-    until(lambda: served(system)[f"{department}|2020-09|total"]["version"] == version(city, department) + 1, "the foreign one is folded in")
+    until(
+        lambda: served(system)[f"{department}|2020-09|total"]["version"] == version(city, department) + 1,
+        f"the foreign one is folded in\n{system.logs()}",
+    )
     result = recount(system, expect=1)
     assert causes(result)["not_in_log"] == ["foreign"]
     assert causes(result)["lost"] == [f"lost (serials|{number}|{end - 1})"]
