@@ -212,6 +212,6 @@ class Recount(Record):
     seconds: float = Field(description="how long it took")
     events: int = Field(description="records of the input topics read")
     records: int = Field(description="score records looked at")
-    mismatches: int = Field(description="of those, how many are different")
-    not_compared: int = Field(description="of those, how many could not be compared")
+    mismatches: int = Field(description="how many are different, departments whose events differ included")
+    not_compared: int = Field(description="how many could not be compared")
     differences: list[RecountDifference] = Field(description="the different ones first; in the read model at most 100")

@@ -35,6 +35,7 @@ PAUSE_SECONDS = 4.0
 REFRESHED_WITHIN = 60 * SECOND
 MILLISECOND = 1_000
 EXAMPLES = 5
+ALL = "*"  # in a difference: none of the department's scores, its events
 # What a record says about when it was made and who was seen beside it.
 MADE = {"as_of", "rank", "ranked"}
 # Causes that reading while everything moves cannot bring about.
@@ -73,7 +74,6 @@ class Stray:
     """An event in another partition than its department's: it counts through the copy that was sent on."""
 
     department: str
-    at: int
     place: str  # topic|partition|offset
 
 
@@ -126,7 +126,7 @@ class PartitionLog:
             if code != EVERY_DEPARTMENT and (right := partition_of(code, self.partitions)) != self.number:
                 place = f"{topic}|{self.number}|{record.offset}"
                 if record.offset < self.committed.get((topic, self.number), 0):
-                    self.strays.setdefault((topic, right), {}).setdefault(name, Stray(code, fact[AT], place))
+                    self.strays.setdefault((topic, right), {}).setdefault(name, Stray(code, place))
                 continue
             found = Logged(fact, digest_of(pack(fact)), arrival_of(record) * MILLISECOND)
             held = self.log.setdefault(name, found)
@@ -259,7 +259,7 @@ class Recounter:
         found: list[RecountDifference] = []
         for number in numbers:
             found += self._partition(number, served, period, department, advance)
-        found += self._not_sent_on(period, department)
+        found += self._not_sent_on(department)
         found.sort(key=lambda d: (d.state != "different", d.department, d.period, d.indicator))
         now = self._clock.now()
         different = sum(difference.state == "different" for difference in found)
@@ -298,8 +298,15 @@ class Recounter:
         self._events += log.consumed
         for place, strays in log.strays.items():
             self._strays.setdefault(place, {}).update(strays)
-        causes = log.causes() if pairs else {}
-        return [_difference(key, pair, before.get(key), causes, moved=moved) for key, pair in pairs.items()]
+        causes = log.causes()
+        found = [_difference(key, pair, before.get(key), causes, moved=moved) for key, pair in pairs.items()]
+        told = {difference.department for difference in found if difference.state == "different"}
+        # One event lost and another without a source may leave every score as it is.
+        for code, held in causes.items():
+            definite = [each for each in held if each.kind in DEFINITE]
+            if definite and code not in told and department in (None, code):
+                found.append(_of_events(code, definite))
+        return found
 
     def _compare(self, log: PartitionLog, codes: set[str], period: str | None, *, first: bool) -> dict[Key, Pair]:
         """What differs in some departments, log and read model having been read as of nearly the same instant."""
@@ -323,9 +330,9 @@ class Recounter:
                     found[key] = _with_closing(pair, key, log, closed.get(key[1]), context)
         return found
 
-    def _not_sent_on(self, period: str | None, department: str | None) -> list[RecountDifference]:
+    def _not_sent_on(self, department: str | None) -> list[RecountDifference]:
         """Events in a wrong partition of which the right one has no copy, though what lies after them was committed."""
-        lost: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        lost: defaultdict[str, list[str]] = defaultdict(list)
         for (topic, right), strays in self._strays.items():
             self._source.rewind(topic, right)
             for records in self._source.read(topic, right):
@@ -333,13 +340,14 @@ class Recounter:
                     if not isinstance(event, Rejection):
                         strays.pop(event.event_id, None)
             for name, stray in strays.items():
-                label = period_label(self._context.time.period_of(stray.at))
-                if period in (None, label) and department in (None, stray.department):
-                    lost[stray.department, label].append(f"{name} ({stray.place})")
-        return [
-            RecountDifference(department=code, period=label, indicator="total", state="different", causes=[cause("not_sent_on", names)])
-            for (code, label), names in lost.items()
-        ]
+                if department in (None, stray.department):
+                    lost[stray.department].append(f"{name} ({stray.place})")
+        return [_of_events(code, [cause("not_sent_on", names)]) for code, names in lost.items()]
+
+
+def _of_events(department: str, causes: list[RecountCause]) -> RecountDifference:
+    """Events differ, whatever the scores say."""
+    return RecountDifference(department=department, period=ALL, indicator=ALL, state="different", causes=causes)
 
 
 def _difference(key: Key, pair: Pair, before: Pair | None, causes: Mapping[str, list[RecountCause]], *, moved: bool) -> RecountDifference:

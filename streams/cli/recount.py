@@ -172,7 +172,7 @@ def _print(result: Recount) -> None:
 def _says(found: RecountDifference) -> str:
     live, log = found.live, found.log
     if live is None and log is None:
-        return ""
+        return say("：事件不一致", ": the events differ")
     if live is None:
         return say("：实时没有此记录", ": the live system has no such record")
     if log is None:

@@ -201,7 +201,7 @@ def test_an_event_that_is_in_no_input_and_one_that_was_lost_are_named(system: Sy
     publish(system, [event("lost", "2020-09-04T10:00:00+08:00")])
     [end] = [r.offset + 1 for r in system.read("serials") if r.partition == number and r.value and b'"lost"' in r.value]
     record = ChunkRecord("serials", number, end - 1, end)
-    record.add(fact, 1_600_000_000_000, pack(fact))
+    record.add(fact, int(datetime.now(tz=timezone.utc).timestamp() * 1_000), pack(fact))
     producer = KafkaProducer(bootstrap_servers=system.broker)
     for value in encode_chunk(record):
         producer.send(system.prefix + CHANGELOG, value=value, partition=number)
@@ -219,7 +219,6 @@ def test_an_event_that_is_in_no_input_and_one_that_was_lost_are_named(system: Sy
     assert causes(result)["not_in_log"] == ["foreign"]
     assert causes(result)["lost"] == [f"lost (serials|{number}|{end - 1})"]
     assert {d["department"] for d in result["differences"]} == {department}
-    assert "case_aggregation" in {d["indicator"] for d in result["differences"]} or result["mismatches"] > 0
 
 
 def commit(system: System, topic: str, partition: int, offset: int) -> None:
