@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import io
 import logging
 import os
 import sys
@@ -203,7 +204,8 @@ def run(composition: Composition) -> None:
     _make_data_dir(composition.settings)
     app, pipeline = create_app(composition)
     _add_tasks(app, pipeline, composition)
-    worker = app.Worker(override_logging=False, redirect_stdouts=False, quiet=True)
+    # Its spinner writes to stdout, quiet or not: with stdout on a full disk that ended the worker.
+    worker = app.Worker(override_logging=False, redirect_stdouts=False, quiet=True, stdout=io.StringIO())
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
