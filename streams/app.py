@@ -1,6 +1,6 @@
 """The Faust application: an agent for each input topic, the tables, and the pipeline they share."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,11 @@ from streams.control import Gatekeeper
 from streams.fatal import end_process
 from streams.kafka_clients import faust_credentials, servers
 from streams.metrics import WorkerMetrics
-from streams.pipeline import Pipeline
+from streams.pipeline import SESSION_SECONDS, Pipeline
 from streams.snapshots import Snapshots
 from streams.tables import FACTS, CountersTable, FactsTable
 from streams.topics import APP, CHANGELOG
 
-SESSION_SECONDS = 10.0
 QUEUED_CHUNKS = 8
 FETCH_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 1024 * 1024
@@ -46,12 +45,30 @@ class Composition:
         return create_context(self.ruleset, self.clock.now(), timezone=self.settings.timezone, workdays=self.workdays)
 
 
-def create_app(composition: Composition) -> tuple[faust.App, Pipeline]:
+class Application(faust.App):  # type: ignore[misc]  # Faust has no types
+    """Runs tasks from its start on.
+
+    Faust begins those of `app.task` only after the first recovery: a watchdog among them would not see that recovery stop silently, and
+    neither metrics nor progress would be told while it lasts.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.at_start: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+    async def on_start(self) -> None:
+        """Also begin the tasks."""
+        await super().on_start()
+        for task in self.at_start:
+            self.add_future(task())
+
+
+def create_app(composition: Composition) -> tuple[Application, Pipeline]:
     """The application and its pipeline, ready to be run by a worker."""
     settings = composition.settings
     inputs = frozenset(settings.topic(name) for name in INPUT_TOPICS)
     brokers = ";".join(f"onestop://{address}" for address in servers(settings))
-    app = faust.App(
+    app = Application(
         settings.topic(APP),
         broker=brokers,
         broker_credentials=faust_credentials(settings),

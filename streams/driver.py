@@ -45,6 +45,9 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
         self._frontier: dict[TP, int] = {}  # everything before it is finished
         self._finished: defaultdict[TP, list[tuple[int, int]]] = defaultdict(list)  # heaps of finished (begin, end)
         self._delivered: dict[int, tuple[Any, Interval]] = {}  # by identity of the message, which it keeps alive
+        self._passed: dict[TP, int] = {}  # where the log goes on behind what are no records
+        self._accepted: dict[TP, int] = {}  # what the broker has accepted as committed
+        self._delivering = False
         super().__init__(*args, **kwargs)
 
     def is_input(self, tp: TP) -> bool:
@@ -57,6 +60,9 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
         for held in (self._next, self._frontier, self._finished, self._delivered, self._acked, self._acked_index):
             held.clear()  # `_delivered` too: chunks that Faust drops at a rebalance are never finished, and would stay with their records
         self._buffered_partitions.clear()
+        self._passed.clear()
+        self._accepted.clear()
+        self._delivering = False
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Nothing delivered before counts after."""
@@ -82,8 +88,8 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # Faust's signature
         # Rule 4: the set is Faust's live one, and aiokafka reads one that was emptied meanwhile as "every partition".
-        held = self.app.held_topics
-        wanted = {tp for tp in active_partitions or () if not self.is_input(tp) or (self._flowing and tp.topic not in held)}
+        wanted = {tp for tp in active_partitions or () if self._flowing or not self.is_input(tp)}
+        wanted -= {tp for tp in wanted if tp.topic in self.app.held_topics}
         if not wanted:
             await self.sleep(min(timeout, POLL_SECONDS))
             return {}
@@ -101,6 +107,7 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
             if not self.flow_active:
                 return
             records, _ = await self._wait_next_records(min(timeout, POLL_SECONDS))
+            self._delivering = bool(records)
         if not records or self.should_stop:
             return
         for tp, record in self.scheduler.iterate(records):
@@ -116,6 +123,7 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
                 self._frontier.setdefault(tp, begin)
                 self._delivered[id(message)] = (message, Interval(begin, message.offset + 1))
             yield tp, message
+        self._delivering = False
 
     def interval_of(self, message: Any) -> Interval | None:
         """The interval of a chunk delivered in the present epoch; None for one of an epoch that is over."""
@@ -133,7 +141,23 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
         """For each input partition that flows, the offset before which everything is finished."""
         for tp in list(self._frontier):
             self._advance(tp)
-        return dict(self._frontier) if self._flowing else {}
+        return {tp: max(frontier, self._passed.get(tp, 0)) for tp, frontier in self._frontier.items()} if self._flowing else {}
+
+    async def pass_over_gaps(self) -> None:
+        """Where everything delivered is finished, what the log still has before the next fetch are no records: go past them.
+
+        A log may end in the marker of a transaction, which is never delivered. Lag would stay for ever, and the watchdog would end the
+        worker again and again.
+        """
+        async with self._position_lock:
+            asked_in = self._epoch
+            idle = [] if self._delivering or not self._flowing else [tp for tp in self._frontier if self._advance(tp) == self._next[tp]]
+            for tp in idle:
+                position = await self.position(tp)
+                if asked_in != self._epoch:
+                    return
+                if position is not None and position > self._frontier[tp]:
+                    self._passed[tp] = position
 
     def _advance(self, tp: TP) -> int:
         frontier = self._frontier[tp]
@@ -154,6 +178,16 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
 
     def _new_offset(self, tp: TP) -> int | None:
         return self._advance(tp) if tp in self._frontier else None
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        done = bool(await super()._commit(offsets))
+        if done:
+            self._accepted.update(offsets)
+        return done
+
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        # Faust takes an offset for committed also when the broker refused it, and would not try again before the frontier has moved.
+        return self._accepted.get(tp) != offset
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Rule 1, for the seeks of recovery in changelogs."""

@@ -2,10 +2,22 @@
 
 import logging
 import os
+import sys
 from typing import NoReturn
 
 log = logging.getLogger(__name__)
 EXIT_CODE = 70
+
+
+def start_over(reason: str, seconds: float) -> NoReturn:
+    """End the process at once as `end_process` does, and begin it again after so many seconds, in its own place.
+
+    For what a quick start would find again: the group has to forget this member first.
+    """
+    log.critical("%s; the process begins again in %g s: nothing is lost, what was not committed is read again", reason, seconds)
+    logging.shutdown()
+    command = ["sh", "-c", 'sleep "$1"; shift; exec "$@"', "onestop", f"{seconds:g}", sys.executable, *sys.orig_argv[1:]]
+    os.execvp("sh", command)  # noqa: S606, S607
 
 
 def end_process(reason: str) -> NoReturn:

@@ -22,7 +22,7 @@ from streams.clock import Clock
 from streams.closing import Closer
 from streams.control import CONTROL, Gatekeeper, control_key
 from streams.driver import Consumer
-from streams.fatal import end_process
+from streams.fatal import end_process, start_over
 from streams.intake import ARRIVAL_HEADER, Intake, take_chunk
 from streams.metrics import WorkerMetrics
 from streams.partition import PartitionState
@@ -31,6 +31,8 @@ from streams.snapshots import SnapshotError, tail_checksum
 from streams.tables import FactStore
 from streams.topics import CHANGELOG
 
+# A member that is silent for so long is forgotten by the group.
+SESSION_SECONDS = 10.0
 APPENDS_IN_FLIGHT = 16
 ROUND_SECONDS = 0.05
 # Under lag a round is made at most this often: scores of a backlog are overtaken as soon as they are published.
@@ -139,6 +141,10 @@ class Pipeline:
             gate.leave()
             self._appending.release()
             return
+        if not self.store.owns(message.partition):
+            # A static member inherits the assignment of the one before it; had that one stopped while it was starting, before its
+            # changelogs were known, this one owns inputs without them. With no state everything would be new.
+            start_over(f"partition {message.partition} was assigned without its changelog", SESSION_SECONDS * 1.5)
         started = time.perf_counter()
         state = self.store.partition(message.partition)
         state.city.advance(self.clock.now())
@@ -265,6 +271,8 @@ class Pipeline:
 
     async def _look_at_offsets(self) -> None:
         """Lags; and for partitions new in this assignment the end offsets to reach before alerts are published."""
+        if any(self.lags.values()):
+            await self.consumer.pass_over_gaps()
         positions = self.consumer.positions()
         if not positions or self.app.rebalancing:
             self.lags = {}

@@ -35,6 +35,10 @@ class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
         super().__init__(*args, **kwargs)
         self._waiting: dict[int, Header] = {}  # snapshots of partitions of which no state is held yet
 
+    def owns(self, number: int) -> bool:
+        """Whether the changelog of a partition is assigned."""
+        return self.owned is None or number in self.owned
+
     def persisted_offset(self, tp: TP) -> int:
         """The last changelog offset folded into the state held; -1 where none is held, whatever Faust remembers.
 

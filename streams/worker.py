@@ -123,6 +123,7 @@ async def watch(app: Any, pipeline: Pipeline) -> None:
     Faust can stop without dying: `wait_first` of its services answers `stopped` on a time-out, so a recovery step slower than the
     request timeout ends the recovery silently while heartbeats go on, and the partitions belong to a worker that reads nothing.
     """
+    await app.tables.wait_until_tables_registered()
     lagging_since: dict[int, float] = {}
     idle_since: float | None = None
     while not app.should_stop:
@@ -162,30 +163,27 @@ def _add_tasks(app: Any, pipeline: Pipeline, composition: Composition) -> None:
             log.exception("%s failed", what)
             end_process(f"{what} failed: {type(error).__name__}: {error}")
 
-    @app.task()
     async def rounds() -> None:
         await app.tables.wait_until_tables_registered()
         await for_ever(pipeline.run_rounds(), "publishing")
 
-    @app.task()
     async def control() -> None:
         await for_ever(pipeline.gatekeeper.follow(lambda: app.should_stop), "following the control topic")
 
-    @app.task()
     async def snapshots() -> None:
         await for_ever(pipeline.run_snapshots(), "writing snapshots")
 
-    @app.task()
     async def watchdog() -> None:
         await for_ever(watch(app, pipeline), "the watchdog")
 
-    @app.task()
     async def metrics() -> None:
         try:
             _, port = await serve_metrics(composition)
         except OSError as error:
             end_process(f"ONESTOP_WORKER_ADDRESS={composition.settings.worker_address} cannot be listened on ({error}); choose another")
         log.info("worker %s serves metrics on port %d", composition.settings.worker_id, port)
+
+    app.at_start += [rounds, control, snapshots, watchdog, metrics]
 
 
 def run(composition: Composition) -> None:
