@@ -412,12 +412,18 @@ class Pipeline:
 
     async def _publish_alerts(self, state: PartitionState, publisher: Publisher) -> None:
         news, over = publisher.alerts()
-        if not news and not over:
-            return
-        sent = [await self._send_alert(state.number, record) for record in (*news.values(), *over)]
-        await asyncio.gather(*sent)
-        # Noted in the changelog once they are out: a crash in between repeats an alert under its id, it never loses one.
-        record = AlertsRecord(state.number, {alert: news[alert].to_json() for alert in news}, [alert.id for alert in over])
+        again = publisher.alerts_again(over)
+        # Noted in the changelog before they are out: a crash in between repeats an alert under its id. Out before they are noted, an alert
+        # would be unknown to the successor, who could never resolve one that the backlog ends (seen: it fired for ever).
+        if news:
+            await self._note_alerts(state, AlertsRecord(state.number, {alert: record.to_json() for alert, record in news.items()}, []))
+        if news or again or over:
+            await asyncio.gather(*[await self._send_alert(state.number, record) for record in (*news.values(), *again, *over)])
+        # A resolution is noted once it is out: a crash in between repeats it.
+        if over:
+            await self._note_alerts(state, AlertsRecord(state.number, {}, [alert.id for alert in over]))
+
+    async def _note_alerts(self, state: PartitionState, record: AlertsRecord) -> None:
         value = encode_alerts(record)
         append = await self._append(state.number, value)
         await append

@@ -49,6 +49,7 @@ class Publisher:
     _status_at: dict[str, int] = field(default_factory=dict)
     _status_due: set[str] = field(default_factory=set)
     _zeroed: dict[tuple[str, str, int | None], tuple[Alarm, Department]] = field(default_factory=dict)
+    _announced_again: bool = False
     _heartbeat_at: int = 0
     _closed: dict[tuple[str, str], Closing] = field(default_factory=dict)  # as when scores were last published
 
@@ -145,7 +146,15 @@ class Publisher:
             if alert not in self.state.announced
         }
         over = [alert for alert in self.state.announced if alert not in on]
-        return news, [self._resolved(alert) for alert in over]
+        return news, [self._again(alert, "resolved") for alert in over]
+
+    def alerts_again(self, over: Iterable[AlertRecord]) -> list[AlertRecord]:
+        """Once, the alerts noted before this publisher, but for those over: who noted them may have ended before they were out."""
+        if self._announced_again or not self.state.caught_up:
+            return []
+        self._announced_again = True
+        resolved = {alert.id for alert in over}
+        return [self._again(alert, "firing") for alert in self.state.announced if alert not in resolved]
 
     def _alarms(self) -> Iterator[tuple[Alarm, Department]]:
         yield from self.state.city.alarms.values()
@@ -175,11 +184,11 @@ class Publisher:
             version=department.version,
         )
 
-    def _resolved(self, alert: str) -> AlertRecord:
+    def _again(self, alert: str, state: str) -> AlertRecord:
         announced = AlertRecord.model_validate_json(self.state.announced[alert])
         department = self.state.city.departments.get(announced.department)
         version = announced.version if department is None else max(announced.version, department.version)
-        return announced.model_copy(update={"state": "resolved", "as_of": self._text(self.state.city.context.now), "version": version})
+        return announced.model_copy(update={"state": state, "as_of": self._text(self.state.city.context.now), "version": version})
 
     def statuses(self) -> Iterator[Message]:
         """The status records that changed, of a department at most once a second."""

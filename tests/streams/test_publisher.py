@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from itertools import count
 from typing import Any
+
+import pytest
 
 from models.facts import Fact
 from models.instants import DAY, SECOND, parse_instant
@@ -13,8 +17,9 @@ from scoring.context import create_context
 from scoring.local_time import parse_period
 from scoring.periods import frozen
 from scoring.scores import score_department, score_period
-from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord
+from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord, decode
 from streams.partition import PartitionState
+from streams.pipeline import Pipeline
 from streams.publisher import HEARTBEAT_EVERY, REFRESH_AFTER, Publisher
 from tests.support.builder import D1, D2, History, when
 from tests.support.faust_fakes import facts_of_events
@@ -593,3 +598,73 @@ def test_what_was_retired_goes_from_the_boards() -> None:
     assert gone[f"{D1}|table|T1"] is None
     desk.later(2 * SECOND).scores()
     assert not {key for _, key, _ in desk.publisher.statuses()} & set(gone) - {D1}
+
+
+def test_what_was_noted_by_a_worker_that_ended_before_it_was_out_is_told_again_once() -> None:
+    desk = Desk("2020-09-12", case_due())
+    desk.round()
+    other = Desk("", state=recovered(desk, AlertsRecord(3, dict(desk.state.announced), [])))
+    other.scores()
+    [record] = other.publisher.alerts_again([])
+    assert (record.id, record.state, record.as_of) == (OVERDUE, "firing", other.publisher._text(other.now))
+    assert other.publisher.alerts_again([]) == []
+
+
+def test_what_is_over_is_not_told_again() -> None:
+    desk = Desk("2020-09-12", case_due())
+    desk.round()
+    announced = AlertsRecord(3, dict(desk.state.announced), [])
+    desk.take(More().case("S1", completed="2020-09-12"))
+    other = Desk("", state=recovered(desk, announced))
+    other.scores()
+    _, over = other.publisher.alerts()
+    assert [record.id for record in over] == [OVERDUE]
+    assert other.publisher.alerts_again(over) == []
+
+
+class Told(Pipeline):
+    """A pipeline that writes down what it appends and sends, in order, and may end before any of it."""
+
+    def __init__(self, ends_before: int) -> None:
+        self.done: list[tuple[str, str]] = []
+        self.ends_before = ends_before
+
+    def _do(self, what: str, state: str) -> asyncio.Future[Any]:
+        if len(self.done) == self.ends_before:
+            raise EndedError
+        self.done.append((what, state))
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+    async def _append(self, partition: int, value: bytes) -> asyncio.Future[Any]:
+        record = decode(value)
+        assert isinstance(record, AlertsRecord)
+        return self._do("noted", "firing" if record.announced else "resolved")
+
+    async def _send_alert(self, partition: int, record: AlertRecord) -> asyncio.Future[Any]:
+        return self._do("sent", record.state)
+
+
+class EndedError(Exception):
+    """The worker ended here."""
+
+
+@pytest.mark.parametrize("ends_before", [0, 1, 99])
+async def test_whenever_a_worker_ends_no_alert_fires_for_ever(ends_before: int) -> None:
+    # Seen on Apache Kafka: alerts were out and not noted when their worker was killed, the backlog ended what they were about, and the
+    # successor, knowing nothing of them, never resolved them.
+    desk = Desk("2020-09-12", case_due())
+    desk.scores()
+    pipeline = Told(ends_before)
+    with contextlib.suppress(EndedError):
+        await pipeline._publish_alerts(desk.state, desk.publisher)
+    noted = AlertsRecord(3, dict(desk.state.announced), []) if ("noted", "firing") in pipeline.done else AlertsRecord(3, {}, [])
+    desk.take(More().case("S1", completed="2020-09-12"))
+    other = Desk("", state=recovered(desk, noted))
+    other.scores()
+    successor = Told(99)
+    await successor._publish_alerts(other.state, other.publisher)
+    told = [state for what, state in (*pipeline.done, *successor.done) if what == "sent"]
+    assert told[-1:] != ["firing"]
+    assert other.state.announced == {}
