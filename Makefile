@@ -5,7 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --retries 10 --timeout 60
 
-.PHONY: help run test dev lint docs bench clean
+# Of the long tests; each prints its seed, and the same seed repeats it.
+MINUTES ?= 30
+BROKERS ?= 3
+SEED ?= 1
+N ?= 100000
+RECORDS ?= 1000000
+
+.PHONY: help run test dev lint docs bench torture simulate-faults mutations clean
 
 help:
 	@echo "make run    a demonstration: everything in one terminal, Ctrl-C ends it"
@@ -13,6 +20,9 @@ help:
 	@echo "make lint   ruff, mypy, import-linter, generated documents"
 	@echo "make docs   write the generated documents"
 	@echo "make bench  measure speed on this machine"
+	@echo "make torture MINUTES=30 SEED=1 BROKERS=3   Apache Kafka, workers, Redis: killed, paused, cut off"
+	@echo "make simulate-faults N=100000 SEED=1      schedules of faults on a virtual clock"
+	@echo "make mutations RECORDS=1000000 SEED=1     records damaged in every way"
 	@echo "make clean  remove .venv and caches"
 
 run: $(VENV)/.run-installed
@@ -33,7 +43,17 @@ docs: dev
 
 bench: dev
 	$(BIN)/python -m tests.benchmarks.offline
+	$(BIN)/python -m tests.benchmarks.recovery
 	$(BIN)/python -m tests.benchmarks.worker
+
+torture: dev
+	$(BIN)/python -m tests.torture --minutes $(MINUTES) --seed $(SEED) --brokers $(BROKERS)
+
+simulate-faults: dev
+	$(BIN)/python -m tests.simulation --schedules $(N) --seed $(SEED)
+
+mutations: dev
+	$(BIN)/python -m tests.mutations --records $(RECORDS) --seed $(SEED)
 
 dev: $(VENV)/.dev-installed
 

@@ -104,11 +104,11 @@ def install() -> None:
     aiokafka.client.create_conn = _connect
     mode.utils.logging.CompositeLogger.log = _no_log  # formatting what nobody reads costs a tenth of the time
     faust.utils.terminal.logtable = _no_log
-    streams.fatal.os = SimpleNamespace(_exit=_exit)
+    streams.fatal.os = SimpleNamespace(_exit=_exit, execvp=_start_over)
     streams.fatal.log = SimpleNamespace(critical=_critical)
     streams.fatal.logging = SimpleNamespace(shutdown=lambda: None)
     streams.app.INPUT_TOPICS = streams.pipeline.INPUT_TOPICS = TOPICS
-    streams.app.SESSION_SECONDS = SESSION_SECONDS
+    streams.app.SESSION_SECONDS = streams.pipeline.SESSION_SECONDS = SESSION_SECONDS
     streams.worker.WATCH_SECONDS, streams.worker.STALLED_SECONDS = WATCH_SECONDS, STALLED_SECONDS
 
 
@@ -135,7 +135,7 @@ async def _connect(*args: Any, **kwargs: Any) -> Any:
     return await world_now.broker.connect(*args, **kwargs)
 
 
-def _critical(text: str, reason: str) -> None:
+def _critical(text: str, reason: str, *_: Any) -> None:
     world_now.ends.append(reason)
     world_now.note(f"{world_now.present_process().name}: {reason}")
 
@@ -145,6 +145,12 @@ def _exit(_code: int) -> None:
     if not process.dead:
         process.die()
     raise EndedError
+
+
+def _start_over(_file: str, _command: list[str]) -> None:
+    process = world_now.present_process()
+    process.worker.rests = SESSION_SECONDS * 1.5
+    _exit(0)
 
 
 @functools.cache
@@ -282,17 +288,8 @@ class Process:
             self.die()
 
     def stop(self) -> None:
-        """SIGTERM.
-
-        Before the tables are registered it is a SIGKILL here: a worker told to stop then still subscribes, without the changelog, and
-        the group gives it inputs alone. A static member that follows it inherits them, and has no state of what it owns. Found by
-        schedule 5083 when this was a SIGTERM too; the production classes do not prevent it yet.
-        """
-        if self.dead or self.app is None:
-            return
-        if not self.app.tables._tables_registered.is_set():
-            self.die()
-        else:
+        """SIGTERM."""
+        if not self.dead and self.app is not None:
             self.world.note(f"{self.name}: told to stop")
             self.main.spawn(self.world.loop, self._stop())
 
@@ -346,6 +343,7 @@ class Worker:
         self.name = f"w{number}"
         self.static_id = self.name if world.plan.static else None
         self.lives = 0
+        self.rests = 0.0  # how long it waits before it is started again
         self.process: Process | None = None
         self.wanted = True
 
@@ -356,7 +354,8 @@ class Worker:
 
     def ended(self, _process: Process) -> None:
         self.process = None
-        self.world.loop.at_base(self.world.loop.chance.uniform(0.0, 1.5), self.start)
+        rests, self.rests = self.rests, 0.0
+        self.world.loop.at_base(rests + self.world.loop.chance.uniform(0.0, 1.5), self.start)
 
 
 class World:
