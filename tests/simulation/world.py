@@ -259,7 +259,8 @@ class Process:
         highwater = self.app.tables.recovery.active_highwaters.get(changelog)
         state = self.pipeline.store.data.get(message.partition)
         held = 0 if state is None else state.recovered_to
-        if self.app.consumer.interval_of(message) is not None and (highwater is None or held <= highwater):
+        taken_in = self.app.consumer.interval_of(message) is not None and self.pipeline.store.owns(message.partition)
+        if taken_in and (highwater is None or held <= highwater):
             self.world.fault(
                 f"{self.name} takes in {message.tp} {message.offset} having read only {held} records of its changelog, before {highwater}"
             )

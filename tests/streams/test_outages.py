@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import redis
+from aiokafka import AIOKafkaProducer
 
+from models.instants import parse_instant
 from streams.app import SESSION_SECONDS
 from streams.embedded import EmbeddedRedis, free_ports
 from streams.fatal import EXIT_CODE
 from streams.serving.connection import ANSWER_SECONDS
 from streams.simulator import dump, simulate_months
+from tests.support.clocked_worker import set_clock
 from tests.support.kafka import KafkaCluster, kafka_jars
 from tests.support.live import ONESTOP, System, differences, expected_scores, until
 
@@ -233,3 +237,67 @@ def test_a_data_directory_that_cannot_be_made_is_refused_in_one_sentence(kafka: 
     [line] = refused.stderr.decode().splitlines()
     assert "ONESTOP_DATA_DIR" in line
     assert "name a directory that can be written" in line
+
+
+# --- a clock that is set
+
+
+CLOCKED = [sys.executable, "-m", "tests.support.clocked_worker"]
+
+
+@pytest.mark.parametrize("hours", [5, -5])
+def test_a_clock_that_jumps_ends_the_worker_before_a_wrong_time_is_told(kafka: Any, unique_prefix: str, tmp_path: Path, hours: int) -> None:
+    system = System(kafka.address, unique_prefix, tmp_path, partitions=2)
+    clock = tmp_path / "clock"
+    set_clock(clock, time.time_ns() // 1_000)
+    department, now = "11439900MBCEU9EF55", datetime.now(tz=timezone.utc)
+    common = {"department": department, "source": "test", "serial": "S1", "item": "I1"}
+    due = now + timedelta(hours=2)  # overdue should the clock be five hours ahead
+    lines = [
+        orjson.dumps({**common, "event_id": "a", "type": "case.accepted", "occurred_at": now.isoformat(), "acceptance_no": "A1", "due_at": due.isoformat()}),
+        orjson.dumps({**common, "event_id": "b", "type": "serial.issued", "occurred_at": now.isoformat()}),
+    ]  # fmt: skip
+    try:
+        system.run("topics", "create")
+        publish(system, lines, "first.jsonl")
+        system.start("first", command=CLOCKED, TEST_CLOCK=str(clock), TEST_JUMP="60")
+        until(lambda: not differences(system.scores(), expected_scores(lines)), "the scores are right")
+        set_clock(clock, (time.time_ns() // 1_000) + hours * 3_600_000_000)
+        until(lambda: system.processes["first"].poll() == EXIT_CODE, "the worker ends itself")
+        assert f"was set {5 * 3600} s {'forward' if hours > 0 else 'back'}" in (tmp_path / "first.log").read_text()
+        told = [orjson.loads(record.value) for topic in ("scores", "status", "alerts") for record in system.read(topic) if record.value]
+        assert max(parse_instant(record["as_of"]) for record in told) <= time.time_ns() // 1_000 + 60_000_000
+        assert not [record for record in told if record.get("kind") == "case_overdue"]
+        del system.processes["first"]
+        set_clock(clock, time.time_ns() // 1_000)
+        system.start("second", command=CLOCKED, TEST_CLOCK=str(clock), TEST_JUMP="60")
+        more = orjson.dumps({**common, "event_id": "c", "type": "serial.issued", "occurred_at": now.isoformat(), "serial": "S2"})
+        publish(system, [more], "second.jsonl")
+        until(lambda: not differences(system.scores(), expected_scores([*lines, more])), "and goes on")
+        assert not system.holes()
+    finally:
+        system.close()
+
+
+# --- a log that ends in no record
+
+
+async def test_a_log_that_ends_in_the_marker_of_a_transaction_is_no_lag(kafka: Any, unique_prefix: str, tmp_path: Path) -> None:
+    system = System(kafka.address, unique_prefix, tmp_path, partitions=1)
+    department = "11439900MBCEU9EF55"
+    late = orjson.dumps({
+        "event_id": "a", "type": "case.accepted", "department": department, "occurred_at": "2020-09-01T10:00:00+08:00", "source": "test",
+        "serial": "S1", "item": "I1", "acceptance_no": "A1", "due_at": "2020-09-03T12:00:00+08:00",
+    })  # fmt: skip
+    try:
+        system.run("topics", "create")
+        producer = AIOKafkaProducer(bootstrap_servers=kafka.address, transactional_id=unique_prefix)
+        await producer.start()
+        async with producer.transaction():
+            await producer.send_and_wait(f"{unique_prefix}cases", late, key=department.encode(), partition=0)
+        await producer.stop()
+        system.start("worker")
+        # An alert is told once everything that lay in the topics has been consumed: a marker is nothing that anyone could wait for.
+        until(lambda: any(orjson.loads(record.value)["kind"] == "case_overdue" for record in system.read("alerts")), "the alert is told")
+    finally:
+        system.close()

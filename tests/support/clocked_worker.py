@@ -1,7 +1,8 @@
 """A worker whose clock tells what a file says, for closings: python -m tests.support.clocked_worker.
 
 `TEST_CLOCK` names a file with an instant in microseconds and when it was written (both by `set_clock`); the clock runs on from there.
-`TEST_SLOW`, in seconds, makes its agents slow.
+`TEST_SLOW`, in seconds, makes its agents slow. That the clock jumps is what such a test wants; `TEST_JUMP`, in seconds, is from where on
+the worker minds as it does in production.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import streams.clock
 from streams.cli.main import run
 from streams.clock import SystemClock
 from streams.pipeline import Pipeline
@@ -42,6 +44,7 @@ async def _slowly(self: Pipeline, topic: str, message: Any) -> None:
 
 if __name__ == "__main__":
     SystemClock.now = _now  # type: ignore[method-assign]
+    streams.clock.JUMP_SECONDS = float(os.environ.get("TEST_JUMP", "inf"))  # type: ignore[assignment]
     if os.environ.get("TEST_SLOW"):
         Pipeline.process = _slowly  # type: ignore[method-assign]
     sys.exit(run(["worker"]))
