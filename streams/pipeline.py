@@ -258,16 +258,18 @@ class Pipeline:
                 asked_at = started
                 await self._look_at_offsets()
             self._note_recovery()
-            for state in list(self.store.data.values()):
-                if self._owned(state):
-                    await self._publish(state)
-            busy = any(not state.caught_up for state in self.store.data.values())
-            pause = ROUND_SECONDS_CATCHING_UP if busy and self.store.data else ROUND_SECONDS
+            owned = self._owned_states()
+            for state in owned:
+                await self._publish(state)
+            busy = any(not state.caught_up for state in owned)
+            pause = ROUND_SECONDS_CATCHING_UP if busy else ROUND_SECONDS
             # A slow round is followed by a pause as long: publishing never takes more than half of the loop.
             await asyncio.sleep(max(pause, time.monotonic() - started))
 
-    def _owned(self, state: PartitionState) -> bool:
-        return any(tp.partition == state.number for tp in self.consumer.positions())
+    def _owned_states(self) -> list[PartitionState]:
+        """The states of partitions whose inputs flow here; those of a standby are another worker's to tell of."""
+        owned = {tp.partition for tp in self.consumer.positions()}
+        return [state for state in self.store.data.values() if state.number in owned]
 
     async def _look_at_offsets(self) -> None:
         """Lags; and for partitions new in this assignment the end offsets to reach before alerts are published."""
@@ -331,7 +333,7 @@ class Pipeline:
 
     def _show_balance(self) -> None:
         balance = Balance()
-        for state in self.store.data.values():
+        for state in self._owned_states():
             balance.merge(state.balance)
         for topic in INPUT_TOPICS:
             for outcome, count in balance.counts(topic).items():
@@ -352,10 +354,10 @@ class Pipeline:
         """Write snapshots for ever, one partition at a time."""
         while not self.app.should_stop and self.settings.snapshot_seconds:
             await asyncio.sleep(SNAPSHOT_LOOK_SECONDS)
-            for state in list(self.store.data.values()):
+            for state in self._owned_states():
                 at = self._snapshot_at.setdefault(state.number, time.monotonic())
                 due = time.monotonic() - at >= self.settings.snapshot_seconds and state.recovered_to > state.snapshot_offset
-                if due and self._owned(state) and not self.app.rebalancing:
+                if due and not self.app.rebalancing:
                     await self._snapshot(state)
 
     async def _snapshot(self, state: PartitionState) -> None:
