@@ -250,6 +250,16 @@ class PartitionState:
         if self._parts.complete(record):
             self.intervals[record.topic].add(record.begin, record.end)
 
+    def note_own_alerts(self, record: AlertsRecord, offset: int, checksum: int) -> None:
+        """Note alerts of our own that have their place in the changelog.
+
+        A worker that was paused may hear of its place late, when a recovery has read it in its order with what others appended after it:
+        noted once more behind those, an alert that was resolved since would be announced for ever.
+        """
+        if offset >= self.recovered_to:
+            self.note_alerts(record)
+            self.note_appended(offset, checksum)
+
     def note_alerts(self, record: AlertsRecord) -> None:
         """Note announced and resolved alerts, in the order of the log.
 

@@ -428,9 +428,7 @@ class Pipeline:
     async def _note_alerts(self, state: PartitionState, record: AlertsRecord) -> None:
         value = encode_alerts(record)
         append = await self._append(state.number, value)
-        await append
-        state.note_alerts(record)
-        await self._note_appended(state, [(value, append)])
+        state.note_own_alerts(record, (await append).offset, tail_checksum(value))
 
     async def _send_alert(self, partition: int, record: AlertRecord) -> "asyncio.Future[Any]":
         return await self._send("alerts", record.thing.encode(), record.to_json(), partition)

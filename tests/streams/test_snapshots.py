@@ -280,3 +280,12 @@ def test_what_another_worker_appended_in_between_is_waited_for() -> None:
     read(store, log.events(begin=3))
     assert (state.recovered_to, state.last_checksum) == (5, 44)
     assert store.persisted_offset(TP(log.tp.topic, PARTITION)) == 4
+
+
+def test_alerts_whose_place_is_heard_of_late_are_not_noted_behind_what_came_after_them() -> None:
+    announced, resolved = AlertsRecord(PARTITION, {"a": b"{}"}, []), AlertsRecord(PARTITION, {}, ["a"])
+    _, state, _ = recovered(encode_alerts(announced), encode_alerts(resolved))
+    state.note_own_alerts(announced, 0, 7)  # its acknowledgement reached a worker that had been paused
+    assert state.announced == {}
+    state.note_own_alerts(announced, 2, 7)
+    assert (state.announced, state.recovered_to) == ({"a": b"{}"}, 3)

@@ -157,6 +157,7 @@ class Ledger:
         if state is None:
             state = self.states[partition] = _new_state(partition)
         state.apply(record)
+        state.recovered_to += 1
         if not isinstance(record, ChunkRecord):
             return
         self.chunks += 1
