@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -634,7 +635,7 @@ class Told(Pipeline):
             raise EndedError
         self.done.append((what, state))
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        future.set_result(None)
+        future.set_result(SimpleNamespace(offset=len(self.done)))  # the place in the changelog
         return future
 
     async def _append(self, partition: int, value: bytes) -> asyncio.Future[Any]:
