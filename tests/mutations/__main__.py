@@ -90,7 +90,7 @@ def main() -> int:
         with ExitStack() as stack:
             broker = given.broker or stack.enter_context(KafkaCluster(jars=kafka_jars())).address
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            system = System(broker, f"m{uuid.uuid4().hex[:8]}-", directory, PARTITIONS, {"ONESTOP_QUARANTINE_LIMIT": "1"})
+            system = System(broker, f"m{uuid.uuid4().hex[:8]}-", directory, PARTITIONS)
             stack.callback(system.close)
             started = time.monotonic()
             report = _live(system, given.live, given.seed)

@@ -27,7 +27,7 @@ def test_in_chunks_with_good_ones_each_has_the_verdict_it_has_alone(seed: int) -
 
 @pytest.fixture
 def system(kafka: Any, unique_prefix: str, tmp_path: Path) -> Iterator[System]:
-    held = System(kafka.address, unique_prefix, tmp_path, PARTITIONS, {"ONESTOP_QUARANTINE_LIMIT": "1"})
+    held = System(kafka.address, unique_prefix, tmp_path, PARTITIONS)
     held.run("topics", "create")
     yield held
     held.close()

@@ -25,7 +25,7 @@ def city() -> list[bytes]:
 
 @pytest.fixture
 def system(kafka: Any, unique_prefix: str, tmp_path: Path) -> Iterator[System]:
-    held = System(kafka.address, unique_prefix, tmp_path, extra={"ONESTOP_SNAPSHOT_SECONDS": "1"})
+    held = System(kafka.address, unique_prefix, tmp_path, extra={"ONESTOP_SNAPSHOT_SECONDS": "1", "ONESTOP_QUARANTINE_LIMIT": "0.2"})
     held.run("topics", "create")
     yield held
     held.close()

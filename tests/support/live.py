@@ -68,6 +68,7 @@ class System:
             "ONESTOP_PARTITIONS": str(self.partitions),
             "ONESTOP_DATA_DIR": str(self.directory / "data"),
             "ONESTOP_WORKER_ADDRESS": "127.0.0.1:0",
+            "ONESTOP_QUARANTINE_LIMIT": "1",  # many tests send more bad records than any source would
             **self.extra,
         }
 

@@ -199,7 +199,6 @@ class Bed:
             "ONESTOP_REDIS_URL": servers.redis.url,
             worker.STANDBY: str(options.standby),
             "ONESTOP_SNAPSHOT_SECONDS": "5",  # restarts are from snapshots as often as not
-            "ONESTOP_QUARANTINE_LIMIT": "1",
         }
         if options.slow_seconds:
             extra[worker.SLOW_SECONDS] = str(options.slow_seconds)
