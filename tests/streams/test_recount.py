@@ -24,7 +24,7 @@ from streams.serving.layout import STAMP_LENGTH, Layout
 from streams.serving.read_model import open_read_model
 from streams.simulator import chaos, dump, simulate_months
 from streams.topics import CHANGELOG
-from tests.support.live import System, differences, expected_scores, until
+from tests.support.live import ONESTOP, System, differences, expected_scores, until
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +282,7 @@ def test_every_so_many_hours(system: System, city: list[bytes], client: Any) -> 
     doctor = system.run("doctor", "--json", expect=None).stdout.decode()
     assert "`onestop recount` compares" in doctor
     name = Layout(f"{system.prefix}onestop:").recount
-    system.start("recount", ["python", "-m", "streams.cli.main", "recount", "--every", "0.001"])
+    system.start("recount", [*ONESTOP, "recount", "--every", "0.001"])
     first = until(lambda: client.get(name), f"the first result\n{system.logs()}")
     second = until(lambda: (value := client.get(name)) != first and value, "a second result")
     assert orjson.loads(second[STAMP_LENGTH:])["mismatches"] == 0
