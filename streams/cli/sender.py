@@ -50,7 +50,7 @@ class EventSender:
         """
         self._producer.flush()
         if self._failed:
-            raise KafkaError(f"{len(self._failed)} records could not be written: {self._failed[0]!r}")
+            raise KafkaError(f"{len(self._failed)} records could not be written: {self._failed[0]!r}") from self._failed[0]
 
     def close(self) -> None:
         """Close the producer."""
