@@ -231,6 +231,10 @@ def test_metrics_outside_loopback_need_a_token(address: str, tmp_path: Path) -> 
 # --- the watchdog
 
 
+async def _at_once() -> None:
+    """There are tables from the start."""
+
+
 class Watched:
     """A worker as the watchdog sees it. Each look goes a step further: seconds pass, then something is set."""
 
@@ -246,7 +250,7 @@ class Watched:
         self.consumer = SimpleNamespace(
             is_input=lambda tp: tp.topic == CASES, assignment=lambda: self.assigned, positions=lambda: self.owned
         )
-        self.tables = SimpleNamespace(recovery=self.recovery)
+        self.tables = SimpleNamespace(recovery=self.recovery, wait_until_tables_registered=_at_once)
         self._steps: list[tuple[float, dict[str, Any]]] = []
         monkeypatch.setattr(worker, "WATCH_SECONDS", 0)
         monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: self.now))
