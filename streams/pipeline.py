@@ -187,6 +187,9 @@ class Pipeline:
             for record, partition, arrival, _ in intake.rerouted:
                 headers = [(ARRIVAL_HEADER, str(arrival).encode())]
                 others.append(await self._send(topic, record.key, record.value, partition, headers))
+            order = self._order_to_pause(state, topic, intake)
+            if order is not None:
+                others.append(await self._send(CONTROL, control_key(topic), order.to_json(), 0))
             await asyncio.gather(*others)
             await self._note_appended(state, appends)
         except KafkaError as error:
@@ -203,22 +206,22 @@ class Pipeline:
         self.metrics.batch_seconds.labels(topic).observe(time.perf_counter() - started)
         if intake.last_event_at:
             self._published_event_at[state.number, topic] = intake.last_event_at
-        await self._guard(topic, intake)
 
     async def _note_appended(self, state: PartitionState, appends: list[Append]) -> None:
         for value, append in appends:
             state.note_appended((await append).offset, tail_checksum(value))
 
-    async def _guard(self, topic: str, intake: Intake) -> None:
-        """Pause a topic of which too much is bad."""
+    def _order_to_pause(self, state: PartitionState, topic: str, intake: Intake) -> TopicControl | None:
+        """Hold a topic back of which too much is bad; the order that makes it known to all workers, now and after restarts."""
         record = intake.record
         why = self.gatekeeper.note(topic, record.partition, record.begin, record.consumed, record.quarantined)
-        if why is not None:
-            at = format_instant(self.clock.now(), self.store.partition(record.partition).city.context.time.zone)
-            order = TopicControl(topic=topic, state="paused", by=self.settings.worker_id, at=at, why=why)
-            self.gatekeeper.apply(order)
-            self.gatekeeper.enforce()
-            await self._send(CONTROL, control_key(topic), order.to_json(), 0)
+        if why is None:
+            return None
+        at = format_instant(self.clock.now(), state.city.context.time.zone)
+        order = TopicControl(topic=topic, state="paused", by=self.settings.worker_id, at=at, why=why)
+        self.gatekeeper.apply(order)
+        self.gatekeeper.enforce()
+        return order
 
     async def _quarantine(self, topic: str, record: Any, rejection: Any) -> "asyncio.Future[Any]":
         headers = {

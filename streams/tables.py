@@ -88,7 +88,7 @@ class FactStore(memory.Store):  # type: ignore[misc]  # Faust has no types
     def _apply_chunk(self, message: Any, records: Iterable[Any]) -> None:
         if message.topic != self.table.changelog_topic_name:
             raise ValueError(f"a record of {message.topic} was handed to the changelog of {self.table.name}")
-        if self.owned is not None and message.partition not in self.owned:
+        if not self.owns(message.partition):
             return  # fetched while it was ours: half a state must not be held, it would be taken for a whole one later
         state = self.partition(message.partition)
         for record in records:
