@@ -3,12 +3,14 @@
 import logging
 import time
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
 from models.settings import Settings
 from streams.clock import JUMP_SECONDS
 from streams.control import CLOCK_KEY, CONTROL
 from streams.kafka_clients import client_arguments, kafka_fault
+from streams.reading import LogReader
 from streams.snapshots import Snapshots
 from streams.topics import CHANGELOG, UNREACHABLE
 
@@ -60,31 +62,20 @@ def check_snapshots(settings: Settings) -> None:
 
 
 def _check_snapshots(settings: Settings) -> None:
-    topic = settings.topic(CHANGELOG)
-    snapshots = Snapshots(settings, topic)
+    snapshots = Snapshots(settings, settings.topic(CHANGELOG))
     headers = snapshots.headers()
     if not headers:
         return
-    consumer = KafkaConsumer(
-        **client_arguments(settings),
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=4 * 1024 * 1024,
-        bootstrap_timeout_ms=5_000,
-    )
+    reader = LogReader(settings)
     try:
-        places = {number: TopicPartition(topic, number) for number in headers}
-        consumer.assign(list(places.values()))
-        ends = consumer.end_offsets(list(places.values()))
 
         def value_at(number: int, offset: int) -> bytes | None:
-            consumer.assign([places[number]])
-            consumer.seek(places[number], offset)
-            deadline = time.monotonic() + READ_SECONDS
-            while time.monotonic() < deadline:
-                for records in consumer.poll(timeout_ms=500).values():
-                    return records[0].value if records[0].offset == offset else None
-            return None
+            try:
+                first = next((records[0] for records in reader.read(CHANGELOG, number, offset)), None)
+            except KafkaTimeoutError:
+                return None
+            return first.value if first is not None and first.offset == offset else None
 
-        snapshots.check_against({number: ends[place] for number, place in places.items()}, value_at)
+        snapshots.check_against({number: reader.end(CHANGELOG, number) for number in headers}, value_at)
     finally:
-        consumer.close()
+        reader.close()

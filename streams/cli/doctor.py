@@ -22,10 +22,10 @@ from streams.changelog import ChunkRecord, Parts, decode
 from streams.cli.flow import paused_topics
 from streams.cli.offline import Json
 from streams.cli.quarantine import entries
-from streams.cli.reading import consumer_for, read_topic
 from streams.cli.support import Exit, output, print_json, say, the_calendar, the_ruleset, the_settings, the_zone
 from streams.intervals import Intervals
 from streams.kafka_clients import kafka_fault
+from streams.reading import consumer_for, read_topic
 from streams.serving.connection import redis_address
 from streams.serving.read_model import open_read_model
 from streams.topics import APP, CHANGELOG

@@ -11,10 +11,10 @@ from models.events import INPUT_TOPICS
 from models.records import TopicControl
 from streams import topics
 from streams.cli.broker import unreachable
-from streams.cli.reading import consumer_for, read_topic
 from streams.cli.sender import EventSender
 from streams.cli.support import Exit, fail, output, say, the_settings, the_zone
 from streams.control import CLOCK_KEY, CONTROL, control_key
+from streams.reading import consumer_for, read_topic
 
 Topic = Annotated[str, typer.Argument(help="An input topic, for example cases.")]
 

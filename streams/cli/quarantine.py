@@ -23,11 +23,11 @@ from models.wire import Reason, Rejection, parse_record
 from streams import topics
 from streams.cli.broker import unreachable
 from streams.cli.offline import Json
-from streams.cli.reading import LogReader, read_topic
 from streams.cli.sender import EventSender
 from streams.cli.support import Exit, errors, fail, output, print_json, printable, say, the_settings, the_user, the_zone
 from streams.clock import SystemClock
 from streams.quarantine import Change, Held, fold
+from streams.reading import LogReader, read_topic
 
 app = typer.Typer(help="Records that could not be used.", no_args_is_help=True)
 QUARANTINE = "quarantine"

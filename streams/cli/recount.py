@@ -17,7 +17,6 @@ from streams import topics
 from streams.changelog import ChangelogError
 from streams.cli.broker import unreachable
 from streams.cli.offline import DepartmentOption, Json, PeriodOption
-from streams.cli.reading import LogReader
 from streams.cli.serving import redis_unreachable
 from streams.cli.support import (
     CommandError,
@@ -36,6 +35,7 @@ from streams.cli.support import (
 )
 from streams.clock import SystemClock
 from streams.intake import partition_of
+from streams.reading import LogReader
 from streams.recount import Recounter
 from streams.serving.read_model import open_read_model
 from streams.topics import APP, CHANGELOG

@@ -9,7 +9,7 @@ from kafka import KafkaProducer
 
 from models.settings import load_settings
 from streams import topics
-from streams.cli.reading import LogReader, read_topic
+from streams.reading import LogReader, read_topic
 
 
 @pytest.mark.parametrize("broker", ["kafka", "embedded_broker"])

@@ -17,10 +17,10 @@ from models.events import INPUT_TOPICS, TOPIC_OF_TYPE
 from models.settings import PREFIX, load_settings
 from streams import acls, topics
 from streams.changelog import FrozenRecord, decode
-from streams.cli.reading import read_topic
 from streams.embedded import EmbeddedRedis
 from streams.intake import partition_of
 from streams.kafka_clients import client_arguments
+from streams.reading import read_topic
 from streams.simulator import dump, simulate_months
 from streams.topics import CHANGELOG
 from tests.support.live import System, differences, expected_scores, until

@@ -1,4 +1,4 @@
-"""Reading topics to their present ends, for commands."""
+"""Reading topics to their present ends with kafka-python, for commands and for what a worker looks at before it starts."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -48,6 +48,11 @@ class LogReader:
         ends, starts = self._consumer.end_offsets(asked), self._consumer.beginning_offsets(asked)
         return sum(max(0, ends[place] - self._positions.get(place, starts[place])) for place in asked)
 
+    def end(self, topic: str, partition: int) -> int:
+        """The end offset of a partition."""
+        place = TopicPartition(self._settings.topic(topic), partition)
+        return int(self._consumer.end_offsets([place])[place])
+
     def rewind(self, topic: str, partition: int) -> None:
         """Read a partition from its start again."""
         self._positions.pop(TopicPartition(self._settings.topic(topic), partition), None)
@@ -60,7 +65,7 @@ class LogReader:
         """
         place = TopicPartition(self._settings.topic(topic), partition)
         self._consumer.assign([place])
-        end = self._consumer.end_offsets([place])[place]
+        end = self.end(topic, partition)
         self._consumer.seek(place, self._begin(place) if begin is None else begin)
         started, heard, more = time.time() * 1_000, time.monotonic(), False
         while self._consumer.position(place) < end or more:
