@@ -78,6 +78,10 @@ class FrozenRecord:
     version: int
     as_of: int
 
+    def holds_over(self, other: "FrozenRecord | None") -> bool:
+        """Whether it holds rather than another of its period: of two closings the later, of one the greater (version, as_of)."""
+        return other is None or (other.closed_at, other.version, other.as_of) < (self.closed_at, self.version, self.as_of)
+
 
 def encode_chunk(record: ChunkRecord) -> list[bytes]:
     """The changelog values of a chunk: one, or several parts of at most about 512 KiB, in order."""

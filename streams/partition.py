@@ -271,8 +271,7 @@ class PartitionState:
             self.announced.pop(alert, None)
 
     def note_frozen(self, record: FrozenRecord) -> None:
-        """Note frozen records: of two for one closing the greater (version, as_of) holds, of two closings the later."""
+        """Note frozen records, unless others hold."""
         key = (record.department, record.period)
-        held = self.frozen.get(key)
-        if held is None or (held.closed_at, held.version, held.as_of) < (record.closed_at, record.version, record.as_of):
+        if record.holds_over(self.frozen.get(key)):
             self.frozen[key] = record

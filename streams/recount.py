@@ -112,9 +112,9 @@ class PartitionLog:
                 for fact in record.facts:
                     self.changelog.setdefault(fact[EVENT_ID], (digest(fact), fact[DEPARTMENT]))
             elif isinstance(record, FrozenRecord):
-                held = self.frozen.get((record.department, record.period))
-                if held is None or (held.closed_at, held.version, held.as_of) < (record.closed_at, record.version, record.as_of):
-                    self.frozen[record.department, record.period] = record
+                key = (record.department, record.period)
+                if record.holds_over(self.frozen.get(key)):
+                    self.frozen[key] = record
 
     def _take_inputs(self, topic: str, records: list[Any]) -> None:
         self.consumed += len(records)
