@@ -4,8 +4,6 @@ import asyncio
 import gc
 import io
 import logging
-import os
-import sys
 import time
 from collections.abc import Awaitable
 from typing import Any
@@ -18,7 +16,7 @@ from pydantic import SecretStr
 from models.settings import Settings, host_and_port, is_loopback
 from streams import topics
 from streams.app import Composition, create_app
-from streams.fatal import end_process
+from streams.fatal import end_process, start_over
 from streams.kafka_clients import kafka_fault
 from streams.pipeline import Pipeline
 from streams.startup import check_snapshots, wait_for_clock
@@ -211,6 +209,4 @@ def run(composition: Composition) -> None:
         if not isinstance(error, KafkaError):
             raise
         # Eight workers once ended because the cluster was not ready when they started (NodeNotReadyError): starting must retry.
-        log.warning("the worker could not start: %s; starting again in %g s", kafka_fault(composition.settings, error)[1], RETRY_SECONDS)
-        time.sleep(RETRY_SECONDS)
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # itself again
+        start_over(f"the worker could not start: {kafka_fault(composition.settings, error)[1]}", RETRY_SECONDS)

@@ -21,7 +21,7 @@ from models.instants import SECOND, parse_instant
 from models.rulesets import default_ruleset
 from models.settings import Settings
 from scoring.workdays import Workdays, override_of, published_workdays
-from streams import worker
+from streams import fatal, worker
 from streams.app import Composition
 from streams.app import create_app as create_worker_app
 from streams.clock import SystemClock
@@ -169,7 +169,8 @@ def test_a_broker_that_goes_while_it_starts_makes_it_start_again(
         monkeypatch.setattr(worker, wait, lambda *_: None)
     monkeypatch.setattr(worker.gc, "freeze", lambda: None)
     monkeypatch.setattr(worker.gc, "set_threshold", lambda *_: None)
-    monkeypatch.setattr(worker.os, "execv", execute)
+    monkeypatch.setattr(fatal.os, "execvp", execute)
+    monkeypatch.setattr(fatal.logging, "shutdown", lambda: None)
     monkeypatch.setattr(worker, "RETRY_SECONDS", 0.0)
     settings = Settings(data_dir=tmp_path)
     composition = Composition(settings, default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics())
