@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from models.facts import DEPARTMENT
-from models.instants import SECOND
+from models.instants import MILLISECOND, SECOND
 from models.records import AdjustmentRecord
 from models.settings import Settings
 from scoring.context import Context
@@ -20,7 +20,7 @@ from scoring.local_time import period_label
 from scoring.periods import Arrived, Closing, adjustments, frozen
 from streams.changelog import FrozenRecord, facts_of
 from streams.kafka_clients import client_arguments
-from streams.partition import MILLISECOND, PartitionState
+from streams.partition import PartitionState
 from streams.topics import CHANGELOG
 
 # The broker's clock stamps arrivals and ours says when a closing has come: they may differ by so much.

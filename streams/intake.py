@@ -10,13 +10,13 @@ from aiokafka.partitioner import murmur2
 from models.events import Envelope
 from models.facts import AT, pack, to_fact
 from models.identifiers import EVERY_DEPARTMENT
+from models.instants import MILLISECOND
 from models.wire import Rejection, misplaced, parse_chunk
 from streams.changelog import ChunkRecord
 from streams.partition import PartitionState
 
 ARRIVAL_HEADER = "onestop-arrival"
 ARRIVAL_DIGITS = 13
-MILLISECOND = 1_000
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact, field_of
+from models.instants import MILLISECOND
 from models.records import AdjustmentRecord
 from scoring.city import PERIOD_CODES, Outcome
 from scoring.context import Context
@@ -21,8 +22,6 @@ from scoring.view import scored_periods
 from streams.balance import Balance
 from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord, Parts
 from streams.intervals import Intervals
-
-MILLISECOND = 1_000
 
 
 class PartitionState:

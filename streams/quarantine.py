@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Literal, get_args
 
-from models.instants import format_instant
+from models.instants import MILLISECOND, format_instant
 from models.records import QuarantineEntry
 
 State = Literal["open", "retried", "dismissed"]
-MILLISECOND = 1_000
 
 
 @dataclass(frozen=True, slots=True)

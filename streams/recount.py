@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from models.events import INPUT_TOPICS
 from models.facts import AT, DEPARTMENT, EVENT_ID, Fact, digest, digest_of, pack, to_fact
 from models.identifiers import EVERY_DEPARTMENT
-from models.instants import SECOND
+from models.instants import MILLISECOND, SECOND
 from models.records import Recount, RecountCause, RecountCauseKind, RecountDifference
 from models.wire import Rejection, misplaced, parse_chunk
 from scoring.city import City
@@ -33,7 +33,6 @@ READ_AGAIN = 3
 PAUSE_SECONDS = 4.0
 # Within so long of a fact a record that it leaves as it was is published again with the department's version.
 REFRESHED_WITHIN = 60 * SECOND
-MILLISECOND = 1_000
 EXAMPLES = 5
 ALL = "*"  # in a difference: none of the department's scores, its events
 # What a record says about when it was made and who was seen beside it.

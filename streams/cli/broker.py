@@ -3,6 +3,8 @@
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +30,15 @@ def _principal(role: access.Role, who: str = "") -> Any:
 def unreachable(settings: Settings, error: BaseException) -> str:
     """The sentence for a broker that does not answer a command, or refuses it."""
     return say(*kafka_fault(settings, error))
+
+
+@contextmanager
+def reaching_kafka(settings: Settings) -> Iterator[None]:
+    """Ends the command with a sentence when Kafka cannot be reached."""
+    try:
+        yield
+    except topic_specs.UNREACHABLE as error:
+        fail(unreachable(settings, error), Exit.UNREACHABLE)
 
 
 @topics.command()

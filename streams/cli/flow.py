@@ -1,20 +1,18 @@
 """`onestop quarantine pause|resume`: whether the workers read an input topic."""
 
-import getpass
-from datetime import datetime
 from typing import Annotated
 
 import typer
-from kafka import TopicPartition
 
 from models.events import INPUT_TOPICS
+from models.instants import format_instant
 from models.records import TopicControl
-from streams import topics
-from streams.cli.broker import unreachable
+from streams.cli.broker import reaching_kafka
 from streams.cli.sender import EventSender
-from streams.cli.support import Exit, fail, output, say, the_settings, the_zone
+from streams.cli.support import By, Exit, fail, output, say, the_settings, the_user, the_zone
+from streams.clock import SystemClock
 from streams.control import CLOCK_KEY, CONTROL, control_key
-from streams.reading import consumer_for, read_topic
+from streams.reading import LogReader, read_topic
 
 Topic = Annotated[str, typer.Argument(help="An input topic, for example cases.")]
 
@@ -36,17 +34,19 @@ def paused_topics() -> dict[str, TopicControl]:
 def pause(
     topic: Topic,
     why: Annotated[str, typer.Option("--why", help="The reason, for those who find it paused.")],
+    by: By = None,
 ) -> Exit:
     """Have all workers stop reading an input topic; what is published meanwhile waits in it.
 
     Example: onestop quarantine pause cases --why "the hall system was deployed badly"
     """
-    return _order(topic, "paused", why)
+    return _order(topic, "paused", why, by)
 
 
 def resume(
     topic: Topic,
     why: Annotated[str, typer.Option("--why", help="What was done, for the record.")] = "",
+    by: By = None,
 ) -> Exit:
     """Have the workers go on with a topic that was paused because too many of its records were bad.
 
@@ -54,30 +54,25 @@ def resume(
 
     Example: onestop quarantine resume cases
     """
-    return _order(topic, "flowing", why)
+    return _order(topic, "flowing", why, by)
 
 
-def _order(topic: str, state: str, why: str) -> Exit:
+def _order(topic: str, state: str, why: str, by: str | None) -> Exit:
     if topic not in INPUT_TOPICS:
         fail(say(f"{topic} 不是输入主题", f"{topic} is no input topic") + f": {', '.join(INPUT_TOPICS)}")
-    settings = the_settings()
-    try:
+    settings, user = the_settings(), the_user(by)
+    with reaching_kafka(settings):
         passing = {}
         if state == "flowing":
-            consumer = consumer_for(settings)
-            places = [TopicPartition(settings.topic(topic), number) for number in range(settings.partitions)]
-            passing = {str(place.partition): end for place, end in consumer.end_offsets(places).items()}
-            consumer.close()
-        at = datetime.now(tz=the_zone()).isoformat(timespec="seconds")
-        order = TopicControl.model_validate(
-            {"topic": topic, "state": state, "by": getpass.getuser(), "at": at, "why": why, "passing": passing}
-        )
+            reader = LogReader(settings)
+            passing = {str(number): reader.end(topic, number) for number in range(settings.partitions)}
+            reader.close()
+        at = format_instant(SystemClock().now(), the_zone())
+        order = TopicControl.model_validate({"topic": topic, "state": state, "by": user, "at": at, "why": why, "passing": passing})
         sender = EventSender(settings)
         sender.put(CONTROL, control_key(topic), order.to_json(), 0)
         sender.flush()
         sender.close()
-    except topics.UNREACHABLE as error:
-        fail(unreachable(settings, error), Exit.UNREACHABLE)
     done = say("已暂停", "is paused") if state == "paused" else say("已恢复", "flows again")
     output().print(f"{topic} {done}", highlight=False)
     return Exit.RIGHT

@@ -11,19 +11,17 @@ from rich.table import Table
 from models.identifiers import EVERY_DEPARTMENT, DepartmentCodeOrEvery, PeriodLabel
 from models.instants import format_instant
 from scoring.local_time import local_time, period_label
-from streams import topics
-from streams.cli.broker import unreachable
+from streams.cli.broker import reaching_kafka
 from streams.cli.offline import Json
 from streams.cli.sender import EventSender
 from streams.cli.serving import read_model
-from streams.cli.support import Exit, fail, output, print_json, say, the_settings, the_user, the_zone
+from streams.cli.support import By, Exit, fail, output, print_json, say, the_settings, the_user, the_zone
 from streams.clock import SystemClock
 
 app = typer.Typer(help="Assessment periods.", no_args_is_help=True)
 KINDS = {"close": "period.closed", "reopen": "period.reopened"}
 Period = Annotated[str, typer.Argument(help="YYYY-MM.")]
 Department = Annotated[str, typer.Option("--department", help="One department's code; * is all.")]
-By = Annotated[str | None, typer.Option("--by", help="Who orders it; the login name if not given.", metavar="NAME")]
 
 
 @app.command("list")
@@ -96,13 +94,11 @@ def _order(command: Literal["close", "reopen"], period: str, department: str, wh
         "event_id": str(uuid.uuid4()), "type": kind, "department": department, "occurred_at": format_instant(now, the_zone()),
         "source": f"onestop period {command}", "period": period, "reason": why, "by": user,
     }  # fmt: skip
-    try:
+    with reaching_kafka(settings):
         sender = EventSender(settings)
         sender.send(kind, department, orjson.dumps({name: value for name, value in event.items() if value is not None}))
         sender.flush()
         sender.close()
-    except topics.UNREACHABLE as error:
-        fail(unreachable(settings, error), Exit.UNREACHABLE)
     whom = say("全部部门", "all departments") if department == EVERY_DEPARTMENT else department
     asked = say("已请求关闭", "closing asked for") if command == "close" else say("已请求重新打开", "reopening asked for")
     output().print(say(f"{period} {asked}（{whom}）。", f"{period}: {asked} ({whom})."), highlight=False)

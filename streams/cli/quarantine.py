@@ -5,8 +5,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,39 +15,28 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.events import INPUT_TOPICS, Envelope
-from models.instants import format_instant
+from models.instants import MILLISECOND, format_instant
 from models.records import QuarantineEntry
 from models.settings import Settings
 from models.wire import Reason, Rejection, parse_record
 from streams import topics
-from streams.cli.broker import unreachable
+from streams.cli.broker import reaching_kafka
 from streams.cli.offline import Json
 from streams.cli.sender import EventSender
-from streams.cli.support import Exit, errors, fail, output, print_json, printable, say, the_settings, the_user, the_zone
+from streams.cli.support import By, Exit, errors, fail, output, print_json, printable, say, the_settings, the_user, the_zone
 from streams.clock import SystemClock
 from streams.quarantine import Change, Held, fold
 from streams.reading import LogReader, read_topic
 
 app = typer.Typer(help="Records that could not be used.", no_args_is_help=True)
 QUARANTINE = "quarantine"
-MILLISECOND = 1_000
 DUMPED_BYTES = 4_096
 ROW = 16
 Ids = Annotated[list[str], typer.Argument(help="As listed: topic|partition|offset; in quotes, because of the |.", metavar="ID…")]
-By = Annotated[str | None, typer.Option("--by", help="Who does it; the login name if not given.", metavar="NAME")]
 
 
 class RefusedError(Exception):
     """What was asked for cannot be done with an entry; the text says why and what to do. The others go on."""
-
-
-@contextmanager
-def reaching_kafka(settings: Settings) -> Iterator[None]:
-    """Ends the command with a sentence when Kafka cannot be reached."""
-    try:
-        yield
-    except topics.UNREACHABLE as error:
-        fail(unreachable(settings, error), Exit.UNREACHABLE)
 
 
 def held_entries(values_of: Container[str] = ()) -> dict[str, Held]:

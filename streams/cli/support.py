@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import IO, Any, NoReturn, cast
+from typing import IO, Annotated, Any, NoReturn, cast
 
 import orjson
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -136,6 +137,9 @@ def print_json(record: Any) -> None:
 def printable(text: str) -> str:
     """One line, and nothing in it that a terminal would obey, whatever a record says."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+By = Annotated[str | None, typer.Option("--by", help="Who orders it; the login name if not given.", metavar="NAME")]
 
 
 def the_user(named: str | None) -> str:
