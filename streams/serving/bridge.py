@@ -17,13 +17,11 @@ from streams.serving.notifications import Notification
 from streams.serving.read_model import ReadModel
 from streams.serving.robots import KINDS, Robot, UndeliveredError
 
-MOST_BYTES = 1024 * 1024
-
 
 async def receive(request: Request, robot: str) -> Response:
     """Tell a group what Alertmanager says; its token has been checked (`access`)."""
     found = _robot(request, robot)
-    notification = _notification(await _body(request))
+    notification = _notification(await request.body())
     names = await run_in_threadpool(_names, request.app.state.model, {alert.labels.get("department", "") for alert in notification.alerts})
     try:
         await found.deliver(notification.alerts, names)
@@ -43,15 +41,6 @@ def _robot(request: Request, name: str) -> Robot:
             HTTPStatus.NOT_FOUND, f"the robot {name} has no address: set ONESTOP_{name.upper()}_WEBHOOK, or take it out of Alertmanager"
         )
     return robots[name]
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise problems.problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MOST_BYTES} bytes: set max_alerts in Alertmanager")
-    return body
 
 
 def _notification(body: bytes) -> Notification:

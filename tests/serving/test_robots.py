@@ -12,8 +12,8 @@ import pytest
 from fastapi import FastAPI
 
 from models.settings import SettingsError, load_settings
-from streams.serving import bridge
 from streams.serving.layout import Layout
+from streams.serving.limits import MAX_BODY_BYTES
 from streams.serving.notifications import Alert, Notification, digest, lines_of, messages
 from streams.serving.read_model import ReadModel
 from streams.serving.robots import KINDS, Robot, UndeliveredError, no_messages, open_robots
@@ -366,7 +366,7 @@ async def test_what_is_no_notification_is_a_problem(app: FastAPI, body: bytes, s
 
 
 async def test_a_body_beyond_the_limit_is_not_read_to_its_end(app: FastAPI) -> None:
-    assert (await post(app, b" " * bridge.MOST_BYTES + posted(alert()))).status == 413
+    assert (await post(app, b" " * MAX_BODY_BYTES + posted(alert()))).status == 413
 
 
 async def test_it_is_asked_by_post_only(app: FastAPI) -> None:
