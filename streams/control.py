@@ -18,6 +18,7 @@ from models.events import INPUT_TOPICS
 from models.records import TopicControl
 from models.settings import Settings
 from streams.kafka_clients import client_arguments, kafka_fault
+from streams.waiting import SaysOnce
 
 log = logging.getLogger(__name__)
 CONTROL = "control"
@@ -102,15 +103,13 @@ class Gatekeeper:
 
     async def follow(self, should_stop: Callable[[], bool]) -> None:
         """Read the control topic from its start and on for ever."""
-        told = ""
+        waits_for = SaysOnce(log)
         while not should_stop():
             try:
                 await self._follow(should_stop)
             except KafkaError as error:
                 fault = kafka_fault(self._settings, error)[1]
-                if fault != told:
-                    log.warning("topic %s cannot be read: %s; trying again every %g s", self._settings.topic(CONTROL), fault, RETRY_SECONDS)
-                    told = fault
+                waits_for(f"topic {self._settings.topic(CONTROL)} cannot be read: {fault}; trying again every {RETRY_SECONDS:g} s")
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self, should_stop: Callable[[], bool]) -> None:

@@ -13,6 +13,7 @@ from streams.kafka_clients import client_arguments, kafka_fault
 from streams.reading import LogReader
 from streams.snapshots import Snapshots
 from streams.topics import CHANGELOG, UNREACHABLE
+from streams.waiting import SaysOnce
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
@@ -24,21 +25,21 @@ def wait_for_clock(settings: Settings) -> None:
 
     Scores hold as of this clock and arrivals are stamped by that one: with hours between them deadlines would be wrong.
     """
-    told = ""
+    waits_for = SaysOnce(log)
     while True:
         try:
             apart = _seconds_ahead(settings)
         except UNREACHABLE as error:
-            waiting = f"Kafka cannot be asked for the time: {kafka_fault(settings, error)[1]}; trying again every {RETRY_SECONDS:g} s"
+            waits_for(f"Kafka cannot be asked for the time: {kafka_fault(settings, error)[1]}; trying again every {RETRY_SECONDS:g} s")
         else:
             if abs(apart) <= JUMP_SECONDS:
                 return
             where = "ahead of" if apart > 0 else "behind"
-            waiting = f"the clock of this machine is far {where} that of Kafka at {settings.broker}: synchronise both (NTP); waiting for it"
-            log.error("the clocks are %.0f s apart", abs(apart))
-        if waiting != told:
-            log.warning("%s", waiting)
-            told = waiting
+            sentence = (
+                f"the clock of this machine is far {where} that of Kafka at {settings.broker}: synchronise both (NTP); waiting for it"
+            )
+            if waits_for(sentence):
+                log.error("the clocks are %.0f s apart", abs(apart))
         time.sleep(RETRY_SECONDS)
 
 
@@ -53,11 +54,12 @@ def _seconds_ahead(settings: Settings) -> float:
 
 def check_snapshots(settings: Settings) -> None:
     """Put aside the snapshots that are not of this changelog; waits for the broker where there are any."""
+    waits_for = SaysOnce(log)
     while True:
         try:
             return _check_snapshots(settings)
         except UNREACHABLE as error:
-            log.warning("Kafka cannot be asked for the changelog: %s; trying again", kafka_fault(settings, error)[1])
+            waits_for(f"Kafka cannot be asked for the changelog: {kafka_fault(settings, error)[1]}; trying again")
             time.sleep(RETRY_SECONDS)
 
 

@@ -21,6 +21,7 @@ from streams.kafka_clients import kafka_fault
 from streams.pipeline import Pipeline
 from streams.startup import check_snapshots, wait_for_clock
 from streams.tokens import bears
+from streams.waiting import SaysOnce
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 5.0
@@ -38,23 +39,20 @@ def wait_for_cluster(settings: Settings) -> None:
     Raises:
         WorkerRefusedError: a topic has wrong partitions, retention or timestamps.
     """
-    told = ""
+    waits_for = SaysOnce(log)
     while True:
         try:
             with topics.admin(settings) as client:
                 faults = topics.check(settings, client)
         except topics.UNREACHABLE as error:
-            waiting = f"{kafka_fault(settings, error)[1]}; trying again every {RETRY_SECONDS:g} s"
+            waits_for(f"{kafka_fault(settings, error)[1]}; trying again every {RETRY_SECONDS:g} s")
         else:
             wrong = [fault for fault in faults if fault.fault != "is missing"]
             if wrong:
                 raise WorkerRefusedError("; ".join(map(str, wrong)))
             if not faults:
                 return
-            waiting = f"{len(faults)} topics are missing on {settings.broker}: make them with `onestop topics create`; waiting for them"
-        if waiting != told:
-            log.warning("%s", waiting)
-            told = waiting
+            waits_for(f"{len(faults)} topics are missing on {settings.broker}: make them with `onestop topics create`; waiting for them")
         time.sleep(RETRY_SECONDS)
 
 
