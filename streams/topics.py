@@ -65,6 +65,13 @@ def admin(settings: Settings) -> KafkaAdminClient:
     )
 
 
+def committed(settings: Settings, client: KafkaAdminClient) -> dict[tuple[str, int], int]:
+    """The offsets that the workers have committed, by topic (without prefix) and partition."""
+    group = settings.topic(APP)
+    held = client.list_group_offsets({group: None}).get(group, {})
+    return {(place.topic.removeprefix(settings.topic_prefix), place.partition): offset.offset for place, offset in held.items()}
+
+
 def create(settings: Settings, client: KafkaAdminClient) -> list[str]:
     """Make the topics that are missing; the names of those made."""
     held = set(client.list_topics())

@@ -28,7 +28,7 @@ from streams.kafka_clients import kafka_fault
 from streams.reading import consumer_for, read_topic
 from streams.serving.connection import redis_address
 from streams.serving.read_model import open_read_model
-from streams.topics import APP, CHANGELOG
+from streams.topics import CHANGELOG
 
 FRESH_SECONDS = 60
 CLOCK_SECONDS = 5
@@ -125,21 +125,22 @@ def _unreachable(address: str, error: BaseException, setting: str) -> str:
 
 
 def _lag(settings: Settings, client: Any) -> Iterator[Finding]:
-    group = settings.topic(APP)
-    committed = {place: offset.offset for place, offset in client.list_group_offsets({group: None}).get(group, {}).items()}
+    held = topics.committed(settings, client)
     consumer = consumer_for(settings)
     try:
-        places = [TopicPartition(settings.topic(topic), number) for topic in INPUT_TOPICS for number in range(settings.partitions)]
+        inputs = [(topic, number) for topic in INPUT_TOPICS for number in range(settings.partitions)]
+        committed = {TopicPartition(settings.topic(topic), number): held.get((topic, number), 0) for topic, number in inputs}
+        places = list(committed)
         ends, starts = consumer.end_offsets(places), consumer.beginning_offsets(places)
     finally:
         consumer.close()
     # The embedded broker tells end offsets that are too low.
-    lag = sum(max(0, ends[place] - max(starts[place], committed.get(place, 0))) for place in places)
+    lag = sum(max(0, ends[place] - max(starts[place], committed[place])) for place in places)
     yield Finding("lag", right=True, text=say(f"未提交 {lag} 条", f"{lag} records are not committed yet"))
     for place in places:
-        if starts[place] > committed.get(place, 0):
+        if starts[place] > committed[place]:
             # Input topics never expire: what was deleted before it was consumed is lost to the scores.
-            text = f"{place.topic}-{place.partition} begins at {starts[place]}, after what is committed ({committed.get(place, 0)})"
+            text = f"{place.topic}-{place.partition} begins at {starts[place]}, after what is committed ({committed[place]})"
             yield Finding("log", right=False, text=f"{text}: records were deleted unread; restore them and publish them again")
 
 
@@ -250,13 +251,11 @@ def _changelog(settings: Settings) -> Iterator[Finding]:
 
 def _tiling(settings: Settings, held: dict[tuple[str, int], Intervals]) -> Finding:
     """Whether the intervals tile each input partition from its start to the committed offset."""
-    group = settings.topic(APP)
     holes = []
     with topics.admin(settings) as client:
-        for place, offset in client.list_group_offsets({group: None}).get(group, {}).items():
-            name = place.topic.removeprefix(settings.topic_prefix)
-            for begin, end in held.get((name, place.partition), Intervals()).holes(0, max(0, offset.offset)):
-                holes.append(f"{name}-{place.partition} [{begin}, {end})")
+        for (name, number), offset in topics.committed(settings, client).items():
+            for begin, end in held.get((name, number), Intervals()).holes(0, max(0, offset)):
+                holes.append(f"{name}-{number} [{begin}, {end})")
     text = say("区间完整覆盖已提交的偏移", "the intervals tile what is committed")
     lost = say(
         f"缺失 {holes[:5]}：请报告，并用输入主题重建", f"missing {holes[:5]}: report it, and rebuild the state from the input topics"

@@ -38,7 +38,7 @@ from streams.intake import partition_of
 from streams.reading import LogReader
 from streams.recount import Recounter
 from streams.serving.read_model import open_read_model
-from streams.topics import APP, CHANGELOG
+from streams.topics import CHANGELOG
 
 KEPT_DIFFERENCES = 100
 HOUR = 3_600
@@ -55,10 +55,8 @@ class Log:
 
     def committed(self) -> Mapping[tuple[str, int], int]:
         """The committed offsets by topic, without prefix, and partition."""
-        group = self._settings.topic(APP)
         with topics.admin(self._settings) as client:
-            held = client.list_group_offsets({group: None}).get(group, {})
-        return {(place.topic.removeprefix(self._settings.topic_prefix), place.partition): offset.offset for place, offset in held.items()}
+            return topics.committed(self._settings, client)
 
     def read(self, topic: str, partition: int) -> Iterator[list[Any]]:
         """The records since it was last read."""
