@@ -228,6 +228,9 @@ def _changelog(settings: Settings) -> Iterator[Finding]:
     parts, balance = Parts(), Balance()
     sources: Counter[tuple[str, str]] = Counter()
     quarantined: list[ChunkRecord] = []
+    # Asked before the changelog is read: what is committed meanwhile, on a system that lives, would look like a hole.
+    with topics.admin(settings) as client:
+        committed = topics.committed(settings, client)
     for record in read_topic(settings, CHANGELOG):
         decoded = decode(record.value)
         if not isinstance(decoded, ChunkRecord):
@@ -238,7 +241,7 @@ def _changelog(settings: Settings) -> Iterator[Finding]:
             held.setdefault((decoded.topic, decoded.partition), Intervals()).add(decoded.begin, decoded.end)
         if decoded.quarantined:
             quarantined.append(decoded)
-    yield _tiling(settings, held)
+    yield _tiling(committed, held)
     yield from _balance(settings, balance, quarantined)
     for (topic, source), count in sorted(sources.items()):
         text = say(
@@ -249,13 +252,12 @@ def _changelog(settings: Settings) -> Iterator[Finding]:
         yield Finding("partitioner", right=False, text=text)
 
 
-def _tiling(settings: Settings, held: dict[tuple[str, int], Intervals]) -> Finding:
+def _tiling(committed: dict[tuple[str, int], int], held: dict[tuple[str, int], Intervals]) -> Finding:
     """Whether the intervals tile each input partition from its start to the committed offset."""
     holes = []
-    with topics.admin(settings) as client:
-        for (name, number), offset in topics.committed(settings, client).items():
-            for begin, end in held.get((name, number), Intervals()).holes(0, max(0, offset)):
-                holes.append(f"{name}-{number} [{begin}, {end})")
+    for (name, number), offset in committed.items():
+        for begin, end in held.get((name, number), Intervals()).holes(0, max(0, offset)):
+            holes.append(f"{name}-{number} [{begin}, {end})")
     text = say("区间完整覆盖已提交的偏移", "the intervals tile what is committed")
     lost = say(
         f"缺失 {holes[:5]}：请报告，并用输入主题重建", f"missing {holes[:5]}: report it, and rebuild the state from the input topics"
