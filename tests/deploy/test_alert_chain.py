@@ -69,7 +69,7 @@ class Chain:
     def wait_said(self, *parts: str) -> None:
         """Until both groups have such a message."""
         for robot in ROBOTS:
-            until(lambda: self.said(robot, *parts), f"{parts} in {robot}")  # noqa: B023
+            until(lambda: self.said(robot, *parts), f"{parts} in {robot}")  # noqa: B023  # asked within the turn
 
     def report(self) -> str:
         """Where it has got to, for a failure's message."""
