@@ -75,6 +75,10 @@ class Layout:
         """The value of the last recount."""
         return f"{self.base}recount"
 
+    def owner(self, partition: int) -> str:
+        """Who owns a partition: where the worker is reached; it expires."""
+        return f"{self.base}owner:{partition}"
+
     @property
     def offsets(self) -> str:
         """Hash `topic|partition` → next offset."""
