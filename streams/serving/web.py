@@ -28,6 +28,7 @@ from streams.serving import api, api_records, bridge, pages, problems
 from streams.serving.access import STATIC, Access
 from streams.serving.exporter import ScoreboardCollector, create_registry
 from streams.serving.limits import Limits
+from streams.serving.pages import login
 from streams.serving.read_model import ReadModel, open_read_model
 from streams.serving.robots import no_messages, open_robots
 from streams.serving.users import UsersFile
@@ -86,13 +87,15 @@ def create_app(settings: Settings, model: ReadModel) -> FastAPI:
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(Limits, settings=settings, page=pages.error_page),
-            Middleware(Access, settings=settings, users=users, page=pages.error_page),
+            Middleware(Access, settings=settings, users=users, page=pages.error_page, now=model.now),
             Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1),
         ],
     )
     app.state.settings = settings
     app.state.model = model
-    app.state.pages = pages.Pages(settings)
+    app.state.users = users
+    app.state.failures = login.failures()
+    app.state.templates = pages.Templates()
     messages = no_messages()
     app.state.collector = ScoreboardCollector(model, messages)
     app.state.robots = open_robots(settings, messages)

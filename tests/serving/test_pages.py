@@ -14,7 +14,8 @@ import streams.serving
 from models.settings import Settings
 from scoring.indicators import INDICATORS
 from streams.serving.layout import Layout
-from streams.serving.read_model import ReadModel
+from streams.serving.pages.department import trend_of
+from streams.serving.read_model import ALERT_KINDS, ReadModel
 from streams.serving.texts import REASONS, TEXTS, reason_text, span_text
 from streams.serving.web import create_app
 from streams.serving.writer import Writer
@@ -130,6 +131,79 @@ async def test_pages_of_an_empty_read_model(settings: Settings, model: ReadModel
     read(answer.text)
 
 
+@pytest.mark.parametrize(
+    ("url", "headers", "shown"),
+    [
+        ("/", {}, "en"), ("/?lang=zh", {}, "zh-CN"), ("/?lang=fr", {}, "en"), ("/", {"Cookie": "onestop-lang=zh"}, "zh-CN"), ("/", {"Accept-Language": "zh-TW,zh;q=0.9"}, "zh-CN"),
+        ("/?lang=en", {"Cookie": "onestop-lang=zh", "Accept-Language": "zh"}, "en"), ("/", {"Accept-Language": "fr, en;q=0.2, zh;q=0.7"}, "zh-CN"),
+        ("/", {"Accept-Language": "zh;q=x"}, "en"), ("/nothing", {"Cookie": "onestop-lang=zh"}, "zh-CN"),
+    ],
+)  # fmt: skip
+async def test_each_reader_has_a_language(settings: Settings, model: ReadModel, url: str, headers: dict[str, str], shown: str) -> None:
+    page = await ask(app_in(settings, model, "en"), url, "text/html", headers=headers)
+    assert f'<html lang="{shown}">' in page.text
+    chosen = re.search(r"lang=(zh|en)", url)
+    assert page.headers.get("set-cookie", "") == (
+        f"onestop-lang={chosen[1]}; HttpOnly; Max-Age=31536000; Path=/; SameSite=lax" if chosen else ""
+    )
+
+
+async def test_each_reader_has_colours(settings: Settings, model: ReadModel) -> None:
+    async def dark(url: str, cookie: str = "") -> str | None:
+        page = (await ask(app_in(settings, model, "en"), url, headers={"Cookie": cookie})).text
+        found = re.search(r'dark\.css" media="([^"]+)"', page)
+        return None if found is None else found[1]
+
+    system = "(prefers-color-scheme: dark)"
+    assert [await dark(url) for url in ("/", "/?theme=dark", "/?theme=light", "/?theme=red")] == [system, "all", None, system]
+    assert [await dark("/", f"onestop-theme={theme}") for theme in ("dark", "light", "x")] == ["all", None, system]
+    assert await dark("/?theme=auto", "onestop-theme=dark") == system
+
+
+async def test_a_switch_keeps_what_was_asked_for(settings: Settings, model: ReadModel) -> None:
+    page = (await ask(app_in(settings, model, "en"), f"/?period={BEFORE}&theme=dark")).text
+    assert f'href="?period={BEFORE}&amp;theme=dark&amp;lang=zh"' in page
+    assert f'href="?period={BEFORE}&amp;theme=auto"' in page
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("/departments/x", "读模型中没有部门 x"),
+        ("/indicators/x", "没有指标 x"),
+        ("/nothing", "这里没有 GET /nothing"),
+        ("/?period=x", "请改正下列参数：period"),
+    ],
+)
+async def test_errors_are_told_in_the_readers_language(settings: Settings, model: ReadModel, url: str, says: str) -> None:
+    app = app_in(settings, model, "en")
+    chinese = await ask(app, url, "text/html", headers={"Accept-Language": "zh-CN"})
+    assert says in chinese.text
+    for_programs = await ask(app, url, headers={"Accept-Language": "zh-CN"})
+    assert for_programs.json["detail"].isascii()
+
+
+def test_the_trend_goes_from_the_oldest_month_to_the_newest() -> None:
+    found = trend_of([total(period="2020-11", points="90"), total(period="2020-10", points="70"), total(period="2020-09", points="80")])
+    assert found is not None
+    assert [(month, points) for _, _, month, points in found.points] == [("2020-09", "80.00"), ("2020-10", "70.00"), ("2020-11", "90.00")]
+    left, middle, right = found.points
+    assert left[0] < middle[0] < right[0]
+    assert right[1] < left[1] < middle[1], "more is higher"
+    assert trend_of([total()]) is None
+
+
+@pytest.mark.usefixtures("fill")
+async def test_each_score_leads_to_its_reasons(settings: Settings, model: ReadModel) -> None:
+    app = app_in(settings, model, "en")
+    board, page = (await ask(app, "/")).text, (await ask(app, f"/departments/{A}")).text
+    for found in INDICATORS:
+        assert f'href="/explain/{A}/{PERIOD}/{found.id}"' in board
+        assert f'href="/explain/{A}/{PERIOD}/{found.id}">' in page
+    assert "3.75 / 5" in page
+    assert ">1.25 <" in page  # lost of 5
+
+
 @pytest.mark.usefixtures("fill")
 async def test_the_scoreboard_ranks_and_marks(settings: Settings, model: ReadModel) -> None:
     page = (await ask(app_in(settings, model, "zh"), "/")).text
@@ -215,21 +289,12 @@ async def test_static_files_are_served_and_take_nothing_from_elsewhere(settings:
 
 def test_every_text_is_used_and_every_name_known() -> None:
     directory = Path(streams.serving.__file__).parent
-    source = "".join(path.read_text(encoding="utf-8") for path in [*directory.glob("templates/*.html"), directory / "pages.py"])
-    known = set(re.findall(r"\bt\(\s*\"(\w+)\"", source))
-    assert known <= set(TEXTS)
-    computed = {"open", "closing", "closed", "scored", "vacuous", "zeroed", "no_data"} | {n for n in TEXTS if n.startswith("error_")}
-    kinds = {
-        "case_due_soon",
-        "case_overdue",
-        "request_due_soon",
-        "request_overdue",
-        "interface_failed",
-        "table_overdue",
-        "indicator_zeroed",
-        "period_closed",
-    }
-    assert set(TEXTS) - known == (computed | kinds | {"overdue_cases", "due_soon_cases"}) - known
+    source = "".join(path.read_text(encoding="utf-8") for path in [*directory.glob("templates/*.html"), *directory.glob("pages/*.py")])
+    asked = set(re.findall(r"\bt\(\s*[\"'](\w+)[\"']\s*\)", source))
+    assert asked <= set(TEXTS)
+    named = set(re.findall(r"[\"'](\w+)[\"']", source))
+    computed = {"scored", "vacuous", "zeroed", "no_data", "open", "closing", "closed", "overdue_cases", "due_soon_cases", *ALERT_KINDS}
+    assert {name for name in TEXTS if not name.startswith(("error_", "theme_"))} - named <= computed
 
 
 def test_reasons_and_spans() -> None:
