@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.settings import Settings, SettingsError, host_and_port, is_loopback
 from streams.clock import Clock
-from streams.serving import api, api_records, bridge, pages, problems
+from streams.serving import api, api_records, bridge, pages, problems, stream
 from streams.serving.access import STATIC, Access
 from streams.serving.exporter import ScoreboardCollector, create_registry
 from streams.serving.limits import Limits
@@ -94,6 +94,7 @@ def create_app(settings: Settings, model: ReadModel) -> FastAPI:
     app.state.settings = settings
     app.state.model = model
     app.state.users = users
+    app.state.changes = stream.Changes(settings)
     app.state.failures = login.failures()
     app.state.templates = pages.Templates()
     messages = no_messages()
@@ -106,6 +107,7 @@ def create_app(settings: Settings, model: ReadModel) -> FastAPI:
     app.add_api_route("/alerts/{robot}", bridge.receive, methods=["POST"], include_in_schema=False)
     app.include_router(api.router)
     app.include_router(api_records.router)
+    app.include_router(stream.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     _describe_problems(app)
@@ -266,6 +268,7 @@ async def run(
             stopped.cancel()
             for robot in app.state.robots.values():
                 await robot.close()  # before the server stops: who waits for a delivery is told that there is none
+            await app.state.changes.close()
             server.should_exit = True
             await serving
             listener.close()
