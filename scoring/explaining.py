@@ -115,7 +115,7 @@ def _terms(indicator: Indicator, view: View, place: int, total: str) -> str:
     terms = {weight: amount for weight, amount in amounts.items() if amount}
     if not 1 <= len(terms) <= SHOWN_TERMS or set(terms) == {1} or sum(w * a for w, a in terms.items()) != Fraction(total):
         return total
-    return f"{' + '.join(f'{weight}·{amount}' for weight, amount in sorted(terms.items()))} = {total}"
+    return f"{' + '.join(f'{weight}·{amount}' for weight, amount in sorted(terms.items(), reverse=True))} = {total}"
 
 
 class _Costs:

@@ -140,7 +140,7 @@ def publish(
         for lines in read_lines(files):
             for line in lines:
                 if isinstance(line.event, Rejection):
-                    rejections.add(line, line.event)
+                    rejections.add(line.place, line.event)
                     continue
                 sender.send(line.event.type, line.event.department, line.value)
                 sent += 1

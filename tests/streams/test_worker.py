@@ -26,8 +26,8 @@ from streams.app import Composition
 from streams.app import create_app as create_worker_app
 from streams.clock import SystemClock
 from streams.metrics import WorkerMetrics
-from streams.topics import Fault
 from streams.queries import Queries
+from streams.topics import Fault
 from streams.worker import WorkerRefusedError, serve_metrics, wait_for_cluster, watch
 from tests.support.faust_fakes import CASES, CHANGELOG, create_app
 
