@@ -11,15 +11,19 @@ import pytest
 from fastapi import FastAPI
 
 import streams.serving
+from models.records import Recount, RecountCause, RecountDifference
 from models.settings import Settings
 from scoring.indicators import INDICATORS
 from streams.serving.layout import Layout
+from streams.serving.pages.audit import ACTIONS
 from streams.serving.pages.department import trend_of
 from streams.serving.read_model import ALERT_KINDS, ReadModel
 from streams.serving.texts import REASONS, TEXTS, reason_text, span_text
 from streams.serving.texts_live import LIVE_TEXTS
+from streams.serving.users import User, Users, write_users
 from streams.serving.web import create_app
 from streams.serving.writer import Writer
+from streams.tokens import hash_of, new_token
 from tests.serving.client import ask
 from tests.serving.conftest import StandingClock
 from tests.serving.records import (
@@ -30,13 +34,16 @@ from tests.serving.records import (
     SECOND,
     A,
     B,
+    adjustment,
     alert,
+    audit,
     beat,
     interface,
     score,
     scores,
     status,
     table,
+    text,
     total,
     write,
 )
@@ -48,12 +55,17 @@ PAGES = [
     f"/departments/{A}",
     "/indicators/case_aggregation",
     "/indicators/guide_accuracy",
+    "/interfaces",
+    f"/interfaces?department={A}",
+    "/quality",
+    "/audit",
+    "/audit?action=period.closed&department=",
     "/api/docs",
 ]
 
 
 @pytest.fixture
-async def fill(writer: Writer, layout: Layout) -> None:
+async def fill(writer: Writer, layout: Layout, model: ReadModel) -> None:
     await write(
         writer, layout,
         *scores(A, points="50"), *scores(B, points="60"), *scores(A, BEFORE), status(A, EVIL), status(B, "乙"),
@@ -63,8 +75,16 @@ async def fill(writer: Writer, layout: Layout) -> None:
         score("overdue_completion", A, version=2, points=10, points_exact="10", reasons=["capped"]),
         interface(EVIL, up=False), table(EVIL, overdue=True, last_update_at=None), beat(0), beat(1),
         alert(EVIL, due=NOW - 26 * HOUR), alert("D1", "case_due_soon", due=NOW + 12 * HOUR),
-        alert("X", "interface_failed", details={EVIL: EVIL}, due=None),
+        alert("X", "interface_failed", details={EVIL: EVIL}, due=None), adjustment(EVIL), adjustment("OF-B", department=B),
+        audit("1", department=A, subject=EVIL, why=EVIL, details={EVIL: EVIL}), audit("2", department=B), audit("3", action="topic.paused", department=None),
     )  # fmt: skip
+    differences = [
+        RecountDifference(department=code, period=PERIOD, indicator="instant_items", state="different", live={"points": 1.25}, log={EVIL: 2.5}, causes=[RecountCause(kind="lost", count=3, examples=[EVIL])])
+        for code in (A, B)
+    ]  # fmt: skip
+    model.keep_recount(
+        Recount(at=text(NOW), seconds=12.34, events=1000, records=340, mismatches=2, not_compared=1, differences=differences)
+    )
 
 
 class Reader(HTMLParser):
@@ -123,7 +143,7 @@ async def test_pages_are_well_formed_and_escaped(settings: Settings, model: Read
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("url", ["/", "/indicators/online_depth"])
+@pytest.mark.parametrize("url", ["/", "/indicators/online_depth", "/interfaces", "/quality", "/audit"])
 async def test_pages_of_an_empty_read_model(settings: Settings, model: ReadModel, language: str, url: str) -> None:
     answer = await ask(app_in(settings, model, language), url)
     assert answer.status == 200
@@ -235,6 +255,53 @@ async def test_a_department_shows_reasons_alerts_and_history(settings: Settings,
 
 
 @pytest.mark.usefixtures("fill")
+async def test_what_is_down_comes_first(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+    await write(writer, layout, interface("AAA"), interface("ZZZ", B, up=False), table("AAB"), table("ZZA", B, overdue=True))
+    app = app_in(settings, model, "en")
+    page = (await ask(app, "/interfaces")).text
+    assert page.index(">ZZZ<") < page.index(">AAA<") < page.index(">ZZA<") < page.index(">AAB<")
+    of_a = (await ask(app, f"/interfaces?department={A}")).text
+    assert ">AAA<" in of_a
+    assert ">ZZZ<" not in of_a
+
+
+@pytest.mark.usefixtures("fill")
+async def test_data_quality(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+    await write(writer, layout, beat(1, NOW + 1, lag=5, catching_up=True))
+    texts = " ".join("".join(read((await ask(app_in(settings, model, "en"), f"/quality?period={BEFORE}")).text).texts).split())
+    for shown in (
+        "Records waiting 5", "1backlog5", "0in time0", "Ended 2020-11-10 12:00 after 12.3 s: read 1000 events, compared 340 records, 2 different, 1 not compared.",
+        "points: 1.25", f"{EVIL}: 2.5", "events not in the changelog 3", "OF-B", "1 h 0 min ago", "A backlog is being worked through",
+    ):  # fmt: skip
+        assert shown in texts, shown
+
+
+@pytest.mark.usefixtures("fill")
+async def test_the_audit_trail_is_filtered_and_paged(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+    await write(writer, layout, *(audit(str(n), action="sample.drawn", subject=f"S{n:03d}") for n in range(100, 250)))
+    app = app_in(settings, model, "zh")
+    first = (await ask(app, "/audit?action=sample.drawn")).text
+    following = re.search(r'href="(\?action=sample.drawn&amp;department=&amp;cursor=[^"]+)"', first)
+    assert following is not None
+    second = (await ask(app, "/audit" + following[1].replace("&amp;", "&"))).text
+    assert re.findall(r">(S\d{3})<", first + second) == [f"S{n:03d}" for n in reversed(range(100, 250))]
+    assert "抽取样本" in first
+    only = (await ask(app, f"/audit?department={B}")).text
+    assert re.findall(r'<tr id="a-(\w+)"', only) == ["2"]
+
+
+@pytest.mark.usefixtures("fill")
+async def test_who_sees_one_department_sees_the_quality_and_audit_of_it_only(settings: Settings, model: ReadModel, tmp_path: Path) -> None:
+    token = new_token()
+    write_users(tmp_path / "users.yaml", Users(users=[User(name="of-b", token_sha256=hash_of(token), departments=(B,))]))
+    app = create_app(settings.model_copy(update={"users_file": tmp_path / "users.yaml"}), model)
+    for path in ("/quality", "/audit", "/interfaces"):
+        answer = await ask(app, path, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status == 200
+        assert A not in answer.text
+
+
+@pytest.mark.usefixtures("fill")
 async def test_stale_data_says_so(settings: Settings, model: ReadModel, clock: StandingClock) -> None:
     clock.instant = NOW + 90 * SECOND
     assert "1 min 30 s old" in (await ask(app_in(settings, model, "en"), "/")).text
@@ -272,8 +339,10 @@ def test_every_text_is_used_and_every_name_known() -> None:
     asked = set(re.findall(r"\bt\(\s*[\"'](\w+)[\"']\s*\)", source))
     assert asked <= set(TEXTS)
     named = set(re.findall(r"[\"'](\w+)[\"']", source))
-    computed = {"scored", "vacuous", "zeroed", "no_data", "open", "closing", "closed", "overdue_cases", "due_soon_cases", *ALERT_KINDS}
-    assert {name for name in TEXTS.keys() - LIVE_TEXTS.keys() if not name.startswith(("error_", "theme_"))} - named <= computed
+    computed = {"scored", "vacuous", "zeroed", "no_data", "open", "closing", "closed", "different", "not_compared", *ALERT_KINDS, *ACTIONS}
+    assert {
+        name for name in TEXTS.keys() - LIVE_TEXTS.keys() if not name.startswith(("error_", "theme_", "cause_", "through_"))
+    } - named <= computed
 
 
 def test_reasons_and_spans() -> None:
