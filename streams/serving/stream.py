@@ -105,12 +105,13 @@ class Changes:
                 ),
             )
         async with self._starting:
+            if self._client is None:
+                self._client = connect_async(self._settings)
             if self._reading is None or self._reading.done():
-                client = self._connected()
-                self._last = _newest(await client.xrevrange(self._key, count=1))
-                self._reading = asyncio.create_task(self._read(client))
-        # From here to what waits for him there is no gap: nothing else runs in between.
-        self._listeners.add(listener)
+                self._last = _newest(await self._client.xrevrange(self._key, count=1))
+                self._reading = asyncio.create_task(self._read(self._client))
+            # What comes after `_last` waits for him: nothing else runs in between.
+            self._listeners.add(listener)
         try:
             return b"" if after is None else await self._missed(listener, after.encode(), self._last)
         except BaseException:
@@ -120,22 +121,17 @@ class Changes:
     def leave(self, listener: Listener) -> None:
         """No longer listen."""
         self._listeners.discard(listener)
-        if not self._listeners and self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
 
     async def close(self) -> None:
         """End all connections."""
         for listener in tuple(self._listeners):
             listener.over.set()
             self.leave(listener)
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
         if self._client is not None:
             await self._client.aclose()
-
-    def _connected(self) -> Any:
-        if self._client is None:
-            self._client = connect_async(self._settings)
-        return self._client
 
     async def _missed(self, listener: Listener, after: bytes, until: bytes) -> bytes:
         oldest = await self._client.xrange(self._key, count=1)
@@ -146,7 +142,7 @@ class Changes:
         return b"".join(change.event for change in _changes(found) if listener.hears(change))
 
     async def _read(self, client: Any) -> None:
-        while True:
+        while self._listeners:
             try:
                 if not await client.xread({self._key: self._last}, count=1, block=BLOCK_MS):
                     continue

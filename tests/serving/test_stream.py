@@ -112,7 +112,7 @@ async def test_what_is_written_is_heard_by_everyone_who_listens(app: FastAPI, wr
         assert events[5][1]["partition"] == 0
         assert len(app.state.changes._listeners) == 2
     assert app.state.changes._listeners == set()
-    assert app.state.changes._reading is None
+    await asyncio.wait_for(app.state.changes._reading, SECONDS)  # nobody listens: nothing is read
 
 
 async def test_a_deleted_record_is_said_to_be_gone(app: FastAPI, writer: Writer, layout: Layout) -> None:
