@@ -1,10 +1,11 @@
-// Brings the page up to date without a flash: when the stream of changes says that something has changed, at most once a second; every 5 s
-// where there is no stream. What the server sends is merged into what is shown, so that focus, scrolling, open details and text being typed
-// stay. While the server does not answer, what is shown stays too, and the page says so.
+// Brings the page up to date without a flash: when the stream of changes says that something has changed, at most once a second, and seldom
+// enough that a server with much to do is not asked more than a tenth of the time; every 5 s where there is no stream. What the server
+// sends is merged into what is shown, so that focus, scrolling, open details and text being typed stay. While the server does not answer,
+// what is shown stays too, and the page says so.
 "use strict";
 const POLL_MS = 5000, LEAST_MS = 1000, BEAT_MS = 10000, RETRY_MS = 30000;
 const lost = document.getElementById("lost");
-let stream = null, due = null, asking = false, again = false, askedAt = Date.now();
+let stream = null, due = null, asking = false, again = false, askedAt = Date.now(), took = 0;
 
 async function refresh() {
   due = null;
@@ -16,11 +17,13 @@ async function refresh() {
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(10000) });
     if (answer.redirected) return location.assign(answer.url); // the session is over
+    if (answer.status === 429) return plan(POLL_MS); // too many of us behind one address
     if (!answer.ok) throw new Error(answer.status);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
     const active = document.activeElement;
     merge(document.getElementById("live"), fresh);
     if (active !== document.activeElement && active.isConnected) active.focus({ preventScroll: true });
+    took = Date.now() - askedAt;
     lost.hidden = true;
   } catch {
     lost.hidden = false;
@@ -32,7 +35,7 @@ async function refresh() {
 }
 
 function plan(wait) {
-  const at = Math.max(Date.now(), askedAt + wait);
+  const at = Math.max(Date.now(), askedAt + Math.max(wait, Math.min(10 * took, BEAT_MS)));
   if (due && due.at <= at) return;
   if (due) clearTimeout(due.timer);
   due = { at, timer: setTimeout(refresh, at - Date.now()) };
