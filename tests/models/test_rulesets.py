@@ -1,10 +1,12 @@
 """Rulesets: the defaults of the spec, faults that name field, fault and example, and an identity that changes with what it stands for."""
 
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from models.rulesets import Policies, Ruleset, RulesetError, default_ruleset, load_ruleset, parse_ruleset
+from models.rulesets.differences import MEANINGS, differences
 from scoring.context import create_context
 from scoring.workdays import Workdays, override_of
 
@@ -215,6 +217,40 @@ def test_a_ruleset_keeps_its_identity_in_a_chain_and_the_chain_has_its_own(tmp_p
     assert len({held.chain_identity() for held in chains}) == len(chains)
     assert all(held.chain_identity().startswith("city@") for held in chains)
     assert create_context(city, 0).identity != create_context(city.alone(), 0).identity
+
+
+# --- differences in words
+
+
+def test_every_policy_has_words_for_every_value() -> None:
+    values: dict[str, Any] = {name: get_args(field.annotation) for name, field in Policies.model_fields.items()}
+    for name, allowed in values.items():
+        texts = [MEANINGS[name](value) for value in allowed or ((True, False) if DEFAULTS[name] is True else (0, 250))]
+        assert len({text.zh for text in texts}) == len({text.en for text in texts}) == len(texts), name
+    assert set(MEANINGS) == {*Policies.model_fields, *Ruleset.model_fields} - {"policies", "previous"} | {"chain"}
+
+
+def test_nothing_differs_exactly_when_the_identities_of_the_chains_are_the_same() -> None:
+    rules = default_ruleset()
+    city = rules.with_policies(grace_workdays=3)
+    chains = [
+        rules, city, city.model_copy(update={"name": "city"}), city.model_copy(update={"seed": "x"}), city.following(rules, "2027-01"),
+        city.following(rules, "2027-02"), rules.following(rules, "2027-01"), city.following(rules.following(rules, "2026-01"), "2027-01"),
+        city.following(rules.following(city, "2026-01"), "2027-01"),
+    ]  # fmt: skip
+    for one in chains:
+        for other in chains:
+            assert bool(differences(one, other)) == (one.chain_identity() != other.chain_identity())
+            assert len(differences(one, other)) == len(differences(other, one))
+
+
+def test_differences_are_said_once_for_as_long_as_they_last() -> None:
+    rules = default_ruleset()
+    short, shorter = rules.with_policies(grace_workdays=3), rules.with_policies(grace_workdays=2)
+    old = rules.following(rules, "2026-01")
+    new = short.following(shorter.following(rules, "2025-01"), "2026-06")
+    found = [(d.since, d.until, d.old, d.new) for d in differences(old, new) if d.field == "grace_workdays"]
+    assert found == [("2025-01", "2026-06", 5, 2), ("2026-06", None, 5, 3)]
 
 
 def test_policies_are_checked_when_changed_in_code() -> None:
