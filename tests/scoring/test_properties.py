@@ -21,6 +21,7 @@ from models.instants import to_instant
 from models.rulesets import Ruleset, default_ruleset
 from scoring.batch import fold_facts
 from scoring.city import City
+from scoring.comparing import both_sides, compare
 from scoring.context import create_context
 from scoring.department import STOCK, Department
 from scoring.evidence import evidence
@@ -177,6 +178,31 @@ def test_each_period_is_scored_as_under_its_own_ruleset_alone(
             key = (record.department, record.period, record.indicator)
             own = by_key([record.model_dump(exclude_none=True)])[key]
             assert own == alone[is_new][key]
+
+
+@for_every_indicator
+@given(data=st.data(), before=POLICIES, after=POLICIES)
+def test_what_another_ruleset_would_give_is_what_it_gives(
+    indicator: str, data: st.DataObject, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """Counted anew from the entities as from the facts; and compared, the differences add up."""
+    events = data.draw(histories(40, indicator), label="events")
+    as_of = data.draw(instants(events), label="as of")
+    facts = facts_of(events)
+    rulesets = [RULES.with_policies(**policies) for policies in (before, after)]
+    alone = [batch(facts, as_of, ruleset) for ruleset in rulesets]
+    city = batch(facts, as_of, rulesets[0])
+    first, second = both_sides(city, create_context(rulesets[1], to_instant(as_of)))
+    found = compare(first, second)
+    for side, expected in zip(("before", "after"), alone, strict=True):
+        assert by_key([getattr(change, side).model_dump(exclude_none=True) for change in found]) == scores_of(expected)
+    for department in city.departments.values():
+        assert department.counters == recount(department)
+    for change in found:
+        assert Fraction(change.before.points_exact) + change.difference == Fraction(change.after.points_exact)
+        assert change.differs or change.before.points == change.after.points
+    if before == after:
+        assert not any(change.differs for change in found)
 
 
 @given(data=st.data(), before=POLICIES, after=POLICIES, since=CHANGES)
