@@ -106,3 +106,16 @@ def test_a_round_goes_on_and_what_is_left_in_it_follows_the_seed_of_the_period_d
     october = draw(city(h, {}, {}, "2020-10-20", seed="other").department(D1), parse_period(OCTOBER), "online_experience")
     left = ordered(items - set(september.selected), "other", 1)
     assert october.selected == left + ordered(items - set(left), "other", 2)[:5]
+
+
+@pytest.mark.parametrize("policies", [("best", "first"), ("first", "best"), ("first", "first")])
+def test_visits_are_drawn_by_the_policy_and_the_seed_of_the_period_drawn_for(policies: tuple[str, str]) -> None:
+    """One case a month, and both months drawn in October: `best` finds its tail, `first` takes the first in the order of the seed."""
+    h = History().items(1)
+    for serial, at in (("S1-07", "2020-09-03"), ("S2-07", "2020-10-09")):
+        h.case(serial, accepted=at)
+    department = city(h, {"visit_tail": policies[0]}, {"visit_tail": policies[1]}, "2020-10-20", seed="other").department(D1)
+    for period, policy, seed in ((SEPTEMBER, policies[0], "onestop"), (OCTOBER, policies[1], "other")):
+        orders = {f"{n:02d}": hashlib.sha256(f"{seed}|{period}|{D1}|visit_reduction|{n:02d}".encode()).hexdigest()[:16] for n in range(100)}
+        expected = 7 if policy == "best" else int(min(orders, key=lambda tail: orders[tail]))
+        assert draw(department, parse_period(period), "visit_reduction").tail == expected
