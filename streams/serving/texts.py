@@ -9,6 +9,7 @@ TEXTS: Mapping[str, Text] = {
     "title": Text("政务服务“一网通办”考核", "One-stop service scoreboard"),
     "scoreboard": Text("记分板", "Scoreboard"),
     "period": Text("考核期", "Period"),
+    "report": Text("考核报表", "Report for filing"),
     "show": Text("显示", "Show"),
     "open": Text("进行中", "open"),
     "closing": Text("待关闭", "closing"),
