@@ -21,7 +21,8 @@ PREFIX = "ONESTOP_"
 MAX_PORT = 65_535
 EXAMPLES = {
     "broker": "kafka-1:9092,kafka-2:9092", "redis_url": "redis://127.0.0.1:6379/0", "partitions": "12", "replication": "3",
-    "topic_prefix": "city-a-", "worker_address": "127.0.0.1:9101", "web_address": "127.0.0.1:8080", "timezone": "Asia/Shanghai",
+    "topic_prefix": "city-a-", "worker_address": "127.0.0.1:9101", "worker_advertised": "worker-1:9101",
+    "web_address": "127.0.0.1:8080", "timezone": "Asia/Shanghai",
     "trusted_proxy": "true", "proxy_user_header": "X-Forwarded-User", "users_file": "/etc/onestop/users.yaml",
     "quarantine_limit": "0.2", "snapshot_seconds": "300", "lang": "zh", "log_level": "info", "log_format": "json",
     "kafka_security_protocol": "SASL_SSL", "kafka_sasl_mechanism": "SCRAM-SHA-512", "kafka_sasl_username": "onestop-worker",
@@ -30,7 +31,8 @@ EXAMPLES = {
 }  # fmt: skip
 # Each may also come from a file: ONESTOP_…_FILE. The URL counts as one for the password in it.
 SECRETS = (
-    "redis_url", "kafka_sasl_password", "metrics_token", "alert_token", "wecom_webhook", "dingtalk_webhook", "dingtalk_secret",
+    "redis_url", "kafka_sasl_password", "metrics_token", "alert_token", "query_token", "wecom_webhook", "dingtalk_webhook",
+    "dingtalk_secret",
 )  # fmt: skip
 LEAST_TOKEN = 16
 _SASL = ("kafka_sasl_username", "kafka_sasl_password")
@@ -73,6 +75,11 @@ class Settings(BaseSettings):
         description="Name of the worker; set by hand it is also its static membership in the consumer group.",
     )
     worker_address: str = Field("127.0.0.1:9101", description="Where a worker serves its metrics; port 0 is any free one.")
+    worker_advertised: str | None = Field(
+        None,
+        description="Where web and commands reach this worker, `host:port`; by default WORKER_ADDRESS, with the machine's name in place "
+        "of 0.0.0.0 or [::].",
+    )
     web_address: str = Field("127.0.0.1:8080", description="Where `onestop web` listens; port 0 is any free one.")
     trusted_proxy: bool = Field(
         False,
@@ -92,6 +99,11 @@ class Settings(BaseSettings):
     )
     alert_token: Annotated[SecretStr, Field(min_length=LEAST_TOKEN)] | None = Field(
         None, description="The bearer token with which Alertmanager hands alerts to `/alerts/…`."
+    )
+    query_token: Annotated[SecretStr, Field(min_length=LEAST_TOKEN)] | None = Field(
+        None,
+        description="The bearer token with which web and commands ask workers for cases and explanations; without, workers answer on "
+        "loopback, or where a trusted proxy or a closed network is said to be before them.",
     )
     quarantine_limit: Annotated[float, Field(gt=0, le=1)] = Field(
         0.2, description="Share of a topic's last 1,000 records above which bad ones pause the topic until it is resumed; 1 is never."
@@ -126,9 +138,11 @@ class Settings(BaseSettings):
             cls._address(address.strip())
         return value
 
-    @field_validator("worker_address", "web_address")
+    @field_validator("worker_address", "worker_advertised", "web_address")
     @classmethod
-    def _address(cls, value: str) -> str:
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         found = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[^\s:/,]+):([0-9]{1,5})", value)
         if found is None or int(found[1]) > MAX_PORT:
             raise ValueError(f"{value!r} is not host:port")

@@ -51,6 +51,10 @@ class City:
         """Note an event that was taken in before, by the digest of its content; equal digests share one integer."""
         self._digests[event_id] = shared_digest(content)
 
+    def event_ids(self) -> Iterable[str]:
+        """The ids of all events taken in, also of those dated ahead."""
+        return self._digests.keys()
+
     def take_all(self, facts: Iterable[Fact]) -> None:
         """Take in facts and settle the counters."""
         for fact in facts:

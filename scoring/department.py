@@ -60,6 +60,8 @@ class Department:
         # Which periods' scores may have changed: single ones, and all from one on.
         self.changed_periods: set[int] = set()
         self.changed_from: int | None = None
+        # Grows whenever something is settled: whoever looks at the entities a few at a time sees whether they are still the same.
+        self.revision = 0
         self._touched: dict[Entity, list[Contribution]] = {}
 
     @property
@@ -115,6 +117,7 @@ class Department:
         while self._touched and (limit is None or len(settled) < limit):
             entity, before = self._touched.popitem()
             settled.append(entity)
+            self.revision += 1
             after = entity.contributions(self)
             if before != after:
                 self._add(before, -1)

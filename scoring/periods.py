@@ -97,14 +97,19 @@ def closings(facts: Iterable[Arrived], context: Context) -> list[Closing]:
     return found
 
 
-def frozen(closing: Closing, facts: Iterable[Arrived], context: Context) -> list[AnyRecord]:
-    """The 17 records as they stood when the closing took effect; empty when the department had no score then."""
+def city_at(closing: Closing, facts: Iterable[Arrived], context: Context) -> City:
+    """The department as it stood when the closing took effect, settled."""
     city = City(context.as_of(closing.at))
     for arrival, fact in first_arrivals(facts):
         if closing.includes(arrival) and fact[DEPARTMENT] == closing.department:
             city.take(fact)
     city.settle()
-    return _records(city, closing)
+    return city
+
+
+def frozen(closing: Closing, facts: Iterable[Arrived], context: Context) -> list[AnyRecord]:
+    """The 17 records as they stood when the closing took effect; empty when the department had no score then."""
+    return _records(city_at(closing, facts, context), closing)
 
 
 def adjustments(closing: Closing, facts: Iterable[Arrived], context: Context) -> list[AdjustmentRecord]:

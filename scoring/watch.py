@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from models.facts import AT, CODE, CODE_OF_TYPE
+from models.facts import AT
 from models.instants import DAY
 from models.records import AlertKind
 from scoring.entities.base import Entity
@@ -19,7 +19,6 @@ from scoring.entities.sharing import Interface, Request, Table
 if TYPE_CHECKING:
     from scoring.department import Department
 
-_SUSPENDED = CODE_OF_TYPE["case.suspended"]
 SOON = DAY
 LATER_SOON = 3 * DAY
 
@@ -105,7 +104,7 @@ def _case(case: Case, department: Department) -> Condition | None:
         return Condition(Level.NONE)
     details = {"serial": case.id, "item": case.accepted[ITEM], "acceptance_no": case.accepted[ACCEPTANCE_NO]}
     found = _deadline(case, due, department, ("case_due_soon", "case_overdue"), details)
-    if case.pauses and case.pauses[-1][CODE] == _SUSPENDED and not due.inclusive:
+    if case.is_suspended and not due.inclusive:
         # Suspended now: each workday moves the deadline on, so it is looked at again at midnight.
         time = department.context.time
         midnight = time.end_of_day(time.day_of(department.context.now))

@@ -53,27 +53,33 @@ class Closer:
     async def freeze(self, state: PartitionState, closings: list[Closing]) -> list[tuple[FrozenRecord, list[AdjustmentRecord]]]:
         """The frozen records of closings of a partition, from its changelog, and what in it came too late and adjusts them."""
         departments = {closing.department for closing in closings}
-        log = await self._read(state.number, departments)
+        log = await read_log(self._settings, state.number, departments)
         context = state.city.context.as_of(state.city.context.now)
         return [await asyncio.to_thread(_frozen, state.number, closing, log[closing.department], context) for closing in closings]
 
-    async def _read(self, partition: int, departments: set[str]) -> dict[str, list[Arrived]]:
-        place = TopicPartition(self._settings.topic(CHANGELOG), partition)
-        consumer = AIOKafkaConsumer(**client_arguments(self._settings), enable_auto_commit=False, max_partition_fetch_bytes=4 * 1024 * 1024)
-        await consumer.start()
-        log: defaultdict[str, list[Arrived]] = defaultdict(list)
-        try:
-            consumer.assign([place])
-            end = (await consumer.end_offsets([place]))[place]
-            # Not `seek_to_beginning`: it races with the reset to the end that follows an assignment, and then nothing is read.
-            consumer.seek(place, (await consumer.beginning_offsets([place]))[place])
-            while await consumer.position(place) < end:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    _collect(records, departments, log.__getitem__)
-                    await asyncio.sleep(0)
-        finally:
-            await consumer.stop()
-        return log
+
+async def read_log(settings: Settings, partition: int, departments: set[str]) -> dict[str, list[Arrived]]:
+    """Everything that the changelog of a partition holds of some departments, in its order.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker cannot be reached.
+    """
+    place = TopicPartition(settings.topic(CHANGELOG), partition)
+    consumer = AIOKafkaConsumer(**client_arguments(settings), enable_auto_commit=False, max_partition_fetch_bytes=4 * 1024 * 1024)
+    await consumer.start()
+    log: defaultdict[str, list[Arrived]] = defaultdict(list)
+    try:
+        consumer.assign([place])
+        end = (await consumer.end_offsets([place]))[place]
+        # Not `seek_to_beginning`: it races with the reset to the end that follows an assignment, and then nothing is read.
+        consumer.seek(place, (await consumer.beginning_offsets([place]))[place])
+        while await consumer.position(place) < end:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                _collect(records, departments, log.__getitem__)
+                await asyncio.sleep(0)
+    finally:
+        await consumer.stop()
+    return log
 
 
 def _collect(records: list[Any], departments: set[str], log_of: Callable[[str], list[Arrived]]) -> None:

@@ -261,7 +261,7 @@ class Pipeline:
                 asked_at = started
                 await self._look_at_offsets()
             self._note_recovery()
-            owned = self._owned_states()
+            owned = self.owned_states()
             for state in owned:
                 await self._publish(state)
             busy = any(not state.caught_up for state in owned)
@@ -269,7 +269,7 @@ class Pipeline:
             # A slow round is followed by a pause as long: publishing never takes more than half of the loop.
             await asyncio.sleep(max(pause, time.monotonic() - started))
 
-    def _owned_states(self) -> list[PartitionState]:
+    def owned_states(self) -> list[PartitionState]:
         """The states of partitions whose inputs flow here; those of a standby are another worker's to tell of."""
         owned = {tp.partition for tp in self.consumer.positions()}
         return [state for state in self.store.data.values() if state.number in owned]
@@ -336,7 +336,7 @@ class Pipeline:
 
     def _show_balance(self) -> None:
         balance = Balance()
-        for state in self._owned_states():
+        for state in self.owned_states():
             balance.merge(state.balance)
         for topic in INPUT_TOPICS:
             for outcome, count in balance.counts(topic).items():
@@ -357,7 +357,7 @@ class Pipeline:
         """Write snapshots for ever, one partition at a time."""
         while not self.app.should_stop and self.settings.snapshot_seconds:
             await asyncio.sleep(SNAPSHOT_LOOK_SECONDS)
-            for state in self._owned_states():
+            for state in self.owned_states():
                 at = self._snapshot_at.setdefault(state.number, time.monotonic())
                 due = time.monotonic() - at >= self.settings.snapshot_seconds and state.recovered_to > state.snapshot_offset
                 if due and not self.app.rebalancing:

@@ -19,6 +19,9 @@ from streams.app import Composition, create_app
 from streams.fatal import end_process, start_over
 from streams.kafka_clients import kafka_fault
 from streams.pipeline import Pipeline
+from streams.queries import PREFIX as QUERIES
+from streams.queries import Queries
+from streams.registry import advertised, keep_registered
 from streams.startup import check_snapshots, wait_for_clock
 from streams.tokens import bears
 from streams.waiting import SaysOnce
@@ -78,21 +81,32 @@ def check_address(settings: Settings) -> None:
         )
 
 
-def _only_with_token(token: SecretStr | None) -> Any:
+def _only_with_token(settings: Settings) -> Any:
+    def check_token(request: web.Request, what: str, name: str, token: SecretStr) -> None:
+        if not bears(request.headers.get("Authorization"), token):
+            text = f"{what} need the bearer token that {name} holds\n"
+            raise web.HTTPUnauthorized(text=text, headers={"WWW-Authenticate": 'Bearer realm="onestop"'})
+
     @web.middleware
     async def check(request: web.Request, handler: Any) -> web.StreamResponse:
-        if token is not None and request.path != "/healthz" and not bears(request.headers.get("Authorization"), token):
-            text = "metrics need the bearer token that ONESTOP_METRICS_TOKEN holds\n"
-            raise web.HTTPUnauthorized(text=text, headers={"WWW-Authenticate": 'Bearer realm="onestop"'})
+        if request.path.startswith(QUERIES):
+            if settings.query_token is not None:
+                check_token(request, "queries", "ONESTOP_QUERY_TOKEN", settings.query_token)
+            elif not settings.trusted_proxy and not is_loopback(host_and_port(settings.worker_address)[0]):
+                # They name cases: whoever scrapes metrics from outside has no business with them.
+                raise web.HTTPForbidden(text="queries are answered here with ONESTOP_QUERY_TOKEN only, and none is set\n")
+        elif settings.metrics_token is not None and request.path != "/healthz":
+            check_token(request, "metrics", "ONESTOP_METRICS_TOKEN", settings.metrics_token)
         answer: web.StreamResponse = await handler(request)
         return answer
 
     return check
 
 
-async def serve_metrics(composition: Composition) -> tuple[web.AppRunner, int]:
-    """Serve `/metrics` and `/healthz` on the worker's address; the runner and the port."""
-    server = web.Application(middlewares=[_only_with_token(composition.settings.metrics_token)])
+async def serve_metrics(composition: Composition, queries: Queries) -> tuple[web.AppRunner, int]:
+    """Serve `/metrics`, `/healthz` and the queries on the worker's address; the runner and the port."""
+    server = web.Application(middlewares=[_only_with_token(composition.settings)])
+    queries.add_routes(server)
 
     async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -173,11 +187,13 @@ def _add_tasks(app: Any, pipeline: Pipeline, composition: Composition) -> None:
         await for_ever(watch(app, pipeline), "the watchdog")
 
     async def metrics() -> None:
+        queries = Queries(composition.settings, pipeline)
         try:
-            _, port = await serve_metrics(composition)
+            _, port = await serve_metrics(composition, queries)
         except OSError as error:
             end_process(f"ONESTOP_WORKER_ADDRESS={composition.settings.worker_address} cannot be listened on ({error}); choose another")
-        log.info("worker %s serves metrics on port %d", composition.settings.worker_id, port)
+        log.info("worker %s serves metrics and queries on port %d", composition.settings.worker_id, port)
+        await for_ever(keep_registered(composition.settings, advertised(composition.settings, port), queries.owned), "the registry")
 
     app.at_start += [rounds, control, snapshots, watchdog, metrics]
 

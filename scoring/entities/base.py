@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # (component, period, sub, amount): sub divides a component, for example by item; "" where nothing divides it.
 Contribution = tuple[str, int, str, int]
 State = dict[tuple[str, str], int]
+FAR_FUTURE = 1 << 62
 
 _order = itemgetter(AT, EVENT_ID)
 _at = itemgetter(AT)
@@ -38,9 +39,18 @@ class Entity:
         """The next instant after now at which the contributions change although no fact arrives; None when never."""
         return None
 
-    def describe(self, department: Department) -> dict[str, Any]:
-        """The facts that explain its contributions, for people: instants in microseconds under names ending in `_at`."""
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
+        """What explains its contributions, for people: instants in microseconds under names ending in `_at`.
+
+        Args:
+            department: its department.
+            cutoff: of what has versions, the last one before it is described.
+        """
         return {}
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """The facts that made it what it is, or only that part (sub) of it: in any order, None where there is none."""
+        return ()
 
 
 def earliest(held: Fact | None, fact: Fact) -> Fact:
@@ -48,6 +58,11 @@ def earliest(held: Fact | None, fact: Fact) -> Fact:
     if held is None or (fact[AT], fact[EVENT_ID]) < (held[AT], held[EVENT_ID]):
         return fact
     return held
+
+
+def in_order(facts: Iterable[Fact | None]) -> list[Fact]:
+    """Those facts that there are, in the order of (`occurred_at`, `event_id`)."""
+    return sorted((fact for fact in facts if fact is not None), key=_order)
 
 
 class Versions:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from models.facts import AT, CODE, CODE_OF_TYPE, EVENT_ID, Fact
-from scoring.entities.base import Contribution, Entity, earliest
+from scoring.entities.base import FAR_FUTURE, Contribution, Entity, earliest
 
 if TYPE_CHECKING:
     from scoring.department import Department
@@ -17,7 +19,6 @@ IS_TEST = 6
 ACCEPTANCE_NO = 6
 ACCEPTED_DUE_AT = 7
 OUTCOME = 6
-_FAR_FUTURE = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Case(Entity):
     def is_open(self) -> bool:
         """Accepted and not completed."""
         return self.accepted is not None and self.completed is None and self.counts
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it stands still: of its pauses the last is a suspension."""
+        return self.pauses is not None and self.pauses[-1][CODE] == _SUSPENDED
 
     def contributions(self, department: Department) -> list[Contribution]:
         """Flow for indicators 4, 6, 8, 9 and 16, each in the period of the instant that the indicator names."""
@@ -150,7 +156,7 @@ class Case(Entity):
                 pairs.append((start, pause[AT]))
                 start = None
         if start is not None:
-            pairs.append((start, _FAR_FUTURE))
+            pairs.append((start, FAR_FUTURE))
         return pairs
 
     def pause(self, fact: Fact) -> None:
@@ -165,7 +171,7 @@ class Case(Entity):
             self.dispatches = {}
         self.dispatches[licence] = earliest(self.dispatches.get(licence), fact)
 
-    def describe(self, department: Department) -> dict[str, Any]:
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """Its stations, and when it was due."""
         stations = {"issued_at": self.issued, "accepted_at": self.accepted, "completed_at": self.completed, "passed_at": self.passed}
         found: dict[str, Any] = {name: fact[AT] for name, fact in stations.items() if fact is not None}
@@ -184,6 +190,13 @@ class Case(Entity):
         if self.dispatches:
             found["dispatched"] = sorted(licence for licence in self.dispatches if not department.licence_voided(licence))
         return found
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """Its stations, pauses and dispatches, and what is known of its licences."""
+        licences = [department.licences[licence] for licence in self.licences or ()]
+        stations = (self.issued, self.accepted, self.completed, self.passed, self.voided)
+        dispatches = (self.dispatches or {}).values()
+        return chain(stations, self.pauses or (), dispatches, *((licence.generated, licence.voided) for licence in licences))
 
 
 class Licence:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from models.facts import AT, CODE, CODE_OF_TYPE, Fact, field_of
-from scoring.entities.base import Contribution, Entity, State, Versions, stock
+from scoring.entities.base import FAR_FUTURE, Contribution, Entity, State, Versions, stock
 
 if TYPE_CHECKING:
     from scoring.department import Department
@@ -60,13 +61,17 @@ class Item(Entity):
                 state["promised_days", ""] = promised
         return state
 
-    def describe(self, department: Department) -> dict[str, Any]:
-        """The fields of the last publication."""
-        if not self.published:
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
+        """The fields of the last publication by the cut-off."""
+        last = self.published.before(cutoff)
+        if last is None:
             return {}
-        last = self.published.facts[-1]
         names = ("name", "category", "online_depth", "case_type", "promised_days", "statutory_days", "docking")
         return {"published_at": last[AT], **{name: field_of(last, name) for name in names}}
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """Its versions."""
+        return self.versions.facts
 
 
 def docking_level(docking: list[str]) -> int:

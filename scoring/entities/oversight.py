@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from models.facts import AT, EVENT_ID, Fact
-from scoring.entities.base import Contribution, Entity
+from scoring.entities.base import FAR_FUTURE, Contribution, Entity
 from scoring.local_time import parse_period
 from scoring.workdays import Deadline
 
@@ -33,6 +34,14 @@ class Complaint(Entity):
             return []
         return [("complaints", parse_period(self.upheld[5]), self.id, 1)]
 
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
+        """When it was upheld, and the case that it is about."""
+        return {} if self.upheld is None else {"upheld_at": self.upheld[AT], "serial": self.upheld[6]}
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """What upheld it."""
+        return (self.upheld,)
+
 
 class Defect(Entity):
     """A defect of the organisation or region code: counts in the period of its confirmation unless cleared by its cut-off."""
@@ -54,6 +63,17 @@ class Defect(Entity):
         if self.cleared is not None and self.cleared[AT] < time.end_of(period):
             return []
         return [("defects", period, self.id, 1)]
+
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
+        """When it was confirmed and cleared, and the case that it is about."""
+        if self.confirmed is None:
+            return {}
+        found: dict[str, Any] = {"confirmed_at": self.confirmed[AT], "serial": self.confirmed[5]}
+        return found if self.cleared is None else {**found, "cleared_at": self.cleared[AT]}
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """Its confirmation, and its end."""
+        return self.confirmed, self.cleared
 
 
 class Sample(Entity):
@@ -92,9 +112,13 @@ class Sample(Entity):
                 out.append(("not_achieved", period, number, 1))
         return out
 
-    def describe(self, department: Department) -> dict[str, Any]:
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """When it was drawn."""
         return {} if self.drawn is None else {"drawn_at": self.drawn[AT], "tail": self.drawn[8]}
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """Its draw, and the inspection of one acceptance number or of all."""
+        return self.drawn, *([self.inspections.get(part)] if part else self.inspections.values())
 
 
 class GuideCheck(Entity):
@@ -113,11 +137,15 @@ class GuideCheck(Entity):
             return []
         return [("guide_errors", parse_period(self.checked[6]), "", self.checked[7])]
 
-    def describe(self, department: Department) -> dict[str, Any]:
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """The item checked and what was noted."""
         if self.checked is None:
             return {}
         return {"checked_at": self.checked[AT], "item": self.checked[5], "errors": self.checked[7], "notes": self.checked[8]}
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """The check."""
+        return (self.checked,)
 
 
 class Test(Entity):
@@ -177,7 +205,7 @@ class Test(Entity):
         instant, _ = self.deadline(department)
         return instant if instant > department.context.now else None
 
-    def describe(self, department: Department) -> dict[str, Any]:
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """Its stations, and its deadline."""
         if self.raised is None:
             return {}
@@ -188,6 +216,11 @@ class Test(Entity):
         if case is not None and case.passed is not None:
             found["passed_at"] = case.passed[AT]
         return found
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """Its stations, and the ingestion of its case."""
+        case = None if self.raised is None else department.cases.get(self.raised[5])
+        return self.raised, self.disposed, None if case is None else case.passed
 
 
 def first_of(samples: list[Sample]) -> Sample | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from models.facts import AT, Fact
-from scoring.entities.base import Contribution, Entity
+from scoring.entities.base import FAR_FUTURE, Contribution, Entity
 
 if TYPE_CHECKING:
     from scoring.department import Department
@@ -59,7 +60,11 @@ class Objection(Entity):
             out.append((f"resolved_{subject}", resolved, "", 1))
         return out
 
-    def describe(self, department: Department) -> dict[str, Any]:
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """Its stations."""
         stations = {"flagged_at": self.flagged, "repaired_at": self.repaired, "passed_at": self.passed}
         return {name: fact[AT] for name, fact in stations.items() if fact is not None}
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """Its stations."""
+        return self.flagged, self.repaired, self.passed

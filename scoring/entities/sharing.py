@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from models.facts import AT, CODE, CODE_OF_TYPE, Fact
 from models.instants import DAY
-from scoring.entities.base import Contribution, Entity, State, Versions, insert_once, stock
+from scoring.entities.base import FAR_FUTURE, Contribution, Entity, State, Versions, insert_once, stock
 from scoring.entities.case import Due
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ class Request(Entity):
         due, _ = self.due(department)
         return due.instant if due.instant > department.context.now else None
 
-    def describe(self, department: Department) -> dict[str, Any]:
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """Its stations, and when it was due."""
         found: dict[str, Any] = {}
         if self.raised is not None:
@@ -80,6 +82,10 @@ class Request(Entity):
         if self.handled is not None:
             found["handled_at"] = self.handled[AT]
         return found
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """Its stations."""
+        return self.raised, self.handled
 
 
 class Failure:
@@ -150,7 +156,7 @@ class Interface(Entity):
                 failed.update(range(first, time.period_of(failure.recovered[AT] - 1) + 1))
         return failed, failing_from
 
-    def describe(self, department: Department) -> dict[str, Any]:
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """Its unplanned failures."""
         failures = [
             {
@@ -162,6 +168,11 @@ class Interface(Entity):
             if failure.failed is not None and failure.unplanned
         ]
         return {"failures": failures} if failures else {}
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """Its versions, and its unplanned failures."""
+        failures = (failure for failure in self.failures.values() if failure.unplanned)
+        return chain(self.versions.facts, *((failure.failed, failure.recovered) for failure in failures))
 
 
 class Table(Entity):
@@ -242,10 +253,14 @@ class Table(Entity):
         """Its next due time."""
         return self.next_due(department)
 
-    def describe(self, department: Department) -> dict[str, Any]:
+    def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """Its cycle and last update."""
         version = self.versions.by(department.context.now)
         if version is None or not self.active(version):
             return {}
         found = {"cycle_days": version[_CYCLE_DAYS], "first_due_at": version[_FIRST_DUE_AT]}
         return {**found, "updated_at": self.updates[-1]} if self.updates else found
+
+    def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
+        """Its versions; of its updates only the instants are kept."""
+        return self.versions.facts

@@ -6,12 +6,13 @@ contributions of the entities that the counters are sums of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
 from models.text import Text
+from scoring.entities.base import Entity
 from scoring.view import View
 
 Exact = int | Fraction
@@ -70,6 +71,10 @@ class Indicator:
     def zeroed(self, view: View) -> list[str]:
         """The reasons for which a rule sets the indicator to 0."""
         return []
+
+    def zeroing(self, view: View) -> Iterable[Entity]:
+        """The things for which a rule sets it to 0."""
+        return ()
 
     def outstanding(self, view: View) -> list[str]:
         """Further reasons for which the score is provisional."""

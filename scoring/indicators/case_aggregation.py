@@ -1,8 +1,10 @@
 """4 办件数据汇集: cases that reached the case store through the quality check, of the serials issued."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 from models.text import Text
+from scoring.entities.base import Entity
 from scoring.indicators.base import Indicator, flow
 from scoring.view import View
 
@@ -32,3 +34,9 @@ class CaseAggregation(Indicator):
         reasons = [] if view.docked else ["not_docked"]
         reasons += [f"complaint:{complaint}" for complaint in sorted(view.flow("complaints"))]
         return reasons + [f"defect:{defect}" for defect in sorted(view.flow("defects"))]
+
+    def zeroing(self, view: View) -> Iterable[Entity]:
+        """The complaints and defects."""
+        department = view.department
+        yield from (department.complaints[complaint] for complaint in view.flow("complaints"))
+        yield from (department.defects[defect] for defect in view.flow("defects"))

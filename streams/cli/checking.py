@@ -29,7 +29,7 @@ def check_files(files: list[Path]) -> Exit:
     for lines in read_lines(files):
         for line in lines:
             if isinstance(line.event, Rejection):
-                rejections.add(line, line.event)
+                rejections.add(line.place, line.event)
             else:
                 found.add(line, line.event)
     found.warn()

@@ -9,7 +9,23 @@ import typer
 
 from models.settings import SettingsError
 from scoring.indicators import INDICATORS
-from streams.cli import broker, doctor, explain, flow, offline, period, quarantine, recount, rules, serving, simulate, up, users, what_if
+from streams.cli import (
+    broker,
+    doctor,
+    explain,
+    flow,
+    offline,
+    period,
+    quarantine,
+    recount,
+    report,
+    rules,
+    serving,
+    simulate,
+    up,
+    users,
+    what_if,
+)
 from streams.cli.offline import Json
 from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
 
@@ -39,6 +55,7 @@ app.command(rich_help_panel=LIVE)(serving.projector)
 app.command(rich_help_panel=LIVE)(serving.web)
 app.command(rich_help_panel=LIVE)(doctor.doctor)
 app.command(rich_help_panel=RESULTS)(serving.scores)
+app.command(rich_help_panel=RESULTS)(report.report)
 app.command(rich_help_panel=RESULTS)(recount.recount)
 app.add_typer(period.app, name="period", rich_help_panel=RESULTS)
 app.command(rich_help_panel=SOURCES)(broker.publish)

@@ -185,26 +185,30 @@ def read_lines(paths: list[Path]) -> Iterator[list[Line]]:
     """
     sizes = [path.stat().st_size for path in paths if str(path) != "-" and path.exists()]
     with progress(say("读取事件", "reading events"), sum(sizes) or None) as advance:
-        for path in paths:
-            yield from _read_file(path, advance)
+        for file, first, values in raw_lines(paths, advance):
+            yield [
+                Line(f"{paths[file]}:{first + place}", value, event)
+                for place, (value, event) in enumerate(zip(values, parse_chunk(values), strict=True))
+            ]
 
 
-def _read_file(path: Path, advance: Callable[[int], None]) -> Iterator[list[Line]]:
-    name = str(path)
-    try:
-        with _open(path) as (stream, position):
-            number = done = 0
-            while values := _some_lines(stream):
-                parsed = parse_chunk(values)
-                yield [
-                    Line(f"{name}:{number + place}", value, event)
-                    for place, (value, event) in enumerate(zip(values, parsed, strict=True), start=1)
-                ]
-                number += len(values)
-                advance(position() - done)
-                done = position()
-    except (OSError, EOFError, zlib.error) as error:
-        fail(f"{name}: {getattr(error, 'strerror', None) or error}: give a readable .jsonl or .jsonl.gz file")
+def raw_lines(paths: list[Path], advance: Callable[[int], None]) -> Iterator[tuple[int, int, list[bytes]]]:
+    """The lines of files a chunk at a time: the number of the file, that of the first line in it, and the lines.
+
+    Raises:
+        CommandError: a file cannot be read.
+    """
+    for file, path in enumerate(paths):
+        try:
+            with _open(path) as (stream, position):
+                first, done = 1, 0
+                while values := _some_lines(stream):
+                    yield file, first, values
+                    first += len(values)
+                    advance(position() - done)
+                    done = position()
+        except (OSError, EOFError, zlib.error) as error:
+            fail(f"{path}: {getattr(error, 'strerror', None) or error}: give a readable .jsonl or .jsonl.gz file")
 
 
 @contextmanager
@@ -233,16 +237,21 @@ def _some_lines(stream: IO[bytes]) -> list[bytes]:
     return values
 
 
+def conflict(event: Envelope) -> Rejection:
+    """Why an event is not taken whose id was read before with another content."""
+    return Rejection("conflicting_event_id", f"{event.event_id} was read before with another content; the first one stands")
+
+
 class Rejections:
     """Names bad lines on stderr and keeps count of them."""
 
     def __init__(self) -> None:
         self.count = 0
 
-    def add(self, line: Line, rejection: Rejection) -> None:
-        """Name a line that the contract forbids."""
+    def add(self, place: str, rejection: Rejection) -> None:
+        """Name a line (FILE:LINE) that the contract forbids."""
         self.count += 1
-        sys.stderr.write(f"{line.place}: {rejection.reason}: {printable(rejection.detail)}\n")
+        sys.stderr.write(f"{place}: {rejection.reason}: {printable(rejection.detail)}\n")
 
     @property
     def code(self) -> Exit:

@@ -11,12 +11,10 @@ from models.identifiers import PeriodLabel
 from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, ScoreRecord, TableStatus, TotalRecord
 from scoring.indicators import BY_ID
 from streams.serving.problems import Problem, problem
-from streams.serving.read_model import ALERT_KINDS, AlertPage, AlertState, Period, ReadModel
+from streams.serving.read_model import ALERT_KINDS, AlertPage, AlertState, AuditPage, Period, ReadModel
 from streams.serving.users import User
 
 MAX_LIMIT = 1_000
-CASE_KINDS: dict[str, AlertKind] = {"due_soon": "case_due_soon", "overdue": "case_overdue"}
-CaseState = Literal["due_soon", "overdue"]
 INDICATOR_IDS = [*BY_ID, "total"]
 IndicatorId = Annotated[str, Field(pattern=f"^({'|'.join(INDICATOR_IDS)})$", json_schema_extra={"enum": INDICATOR_IDS})]
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -71,28 +69,6 @@ class Alerts(BaseModel):
 
     total: int = Field(description="how many there are in all, on every page")
     items: list[AlertRecord]
-    next_cursor: str | None = Field(None, description="`cursor` of the next page; null on the last")
-
-
-class Case(BaseModel):
-    """An open case that is due soon or overdue."""
-
-    department: str
-    department_name: str
-    serial: str
-    item: str | None
-    acceptance_no: str | None
-    state: CaseState
-    due_at: str | None
-    since: str
-    alert: str = Field(description="the id of its alert")
-
-
-class Cases(BaseModel):
-    """Open cases, those due first at the front."""
-
-    total: int = Field(description="how many there are in all, on every page")
-    items: list[Case]
     next_cursor: str | None = Field(None, description="`cursor` of the next page; null on the last")
 
 
@@ -189,40 +165,14 @@ def alerts(
     return Alerts(total=page.total, items=page.items, next_cursor=encode_cursor(page))
 
 
-@router.get("/cases", summary="Open cases that are due soon or overdue")
-def cases(
-    model: Model,
-    state: Annotated[CaseState, Query(description="due within 24 hours, or overdue")] = "overdue",
-    department: DepartmentQuery = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Cases:
-    """Those that are announced as alerts, in the order of due time."""
-    page = model.alerts("firing", [CASE_KINDS[state]], department, limit=limit, after=decode_cursor(cursor))
-    return Cases(total=page.total, items=cases_of(page, state, model.departments()), next_cursor=encode_cursor(page))
+def encode_cursor(page: AlertPage | AuditPage) -> str | None:
+    """The cursor of a page as it goes over the wire."""
+    return encode_text(page.cursor)
 
 
-def cases_of(page: AlertPage, state: CaseState, names: dict[str, str]) -> list[Case]:
-    """The cases that alerts are about."""
-    return [
-        Case(
-            department=alert.department,
-            department_name=names.get(alert.department, alert.department),
-            serial=str(alert.details.get("serial", alert.thing)),
-            item=alert.details.get("item"),
-            acceptance_no=alert.details.get("acceptance_no"),
-            state=state,
-            due_at=alert.due_at,
-            since=alert.since,
-            alert=alert.id,
-        )
-        for alert in page.items
-    ]
-
-
-def encode_cursor(page: AlertPage) -> str | None:
-    """The cursor of a page as it goes over the wire: opaque, so that nobody builds on its content."""
-    return None if page.cursor is None else base64.urlsafe_b64encode(page.cursor.encode()).decode().rstrip("=")
+def encode_text(cursor: str | None) -> str | None:
+    """A cursor as it goes over the wire: opaque, so that nobody builds on its content."""
+    return None if cursor is None else base64.urlsafe_b64encode(cursor.encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None) -> str | None:

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from models.instants import SECOND, from_instant, parse_instant
+from models.instants import from_instant, parse_instant
 from models.records import AlertRecord, ScoreRecord, TotalRecord
 from models.settings import Settings
 from scoring.indicators import BY_ID, INDICATORS
 from scoring.indicators.base import Indicator
 from scoring.scores import AnyRecord
-from streams.serving.api import CASE_KINDS, CaseState, Cursor, DepartmentQuery, Model, PeriodQuery, cases_of, decode_cursor, encode_cursor
+from streams.serving.api import Model, PeriodQuery
 from streams.serving.problems import problem
 from streams.serving.read_model import Freshness, ReadModel, Status
 from streams.serving.texts import TEXTS, reason_text, span_text, translator
@@ -109,7 +109,7 @@ def scoreboard(request: Request, model: Model, period: PeriodQuery = None) -> Re
     cells = {(r.department, r.indicator): pages.cell(r) for r in records if isinstance(r, ScoreRecord)}
     return pages.render(
         "scoreboard.html",
-        **_frame(pages, model, status, label),
+        **frame_of(pages, model, status, label),
         totals=totals,
         cells=cells,
         names=status.names,
@@ -132,7 +132,7 @@ def department(request: Request, model: Model, code: str, period: PeriodQuery = 
     scores = {r.indicator: r for r in records if isinstance(r, ScoreRecord)}
     return pages.render(
         "department.html",
-        **_frame(pages, model, status, label),
+        **frame_of(pages, model, status, label),
         code=code,
         name=status.names.get(code, code),
         total=next((r for r in records if isinstance(r, TotalRecord)), None),
@@ -143,8 +143,8 @@ def department(request: Request, model: Model, code: str, period: PeriodQuery = 
         held=status.departments.get(code),
         alerts=[_alert_row(pages, model, alert) for alert in page.items],
         more_alerts=page.cursor is not None,
-        interfaces=[(i, _local(model, i.since)) for i in status.interfaces if i.department == code],
-        tables=[(t, _local(model, t.last_update_at), _due(model, t.next_due_at)) for t in status.tables if t.department == code],
+        interfaces=[(i, local_text(model, i.since)) for i in status.interfaces if i.department == code],
+        tables=[(t, local_text(model, t.last_update_at), due_text(model, t.next_due_at)) for t in status.tables if t.department == code],
     )
 
 
@@ -161,38 +161,10 @@ def indicator(request: Request, model: Model, identifier: str, period: PeriodQue
     scores = sorted((r for r in records if isinstance(r, ScoreRecord)), key=lambda record: _best_first(found, record))
     return pages.render(
         "indicator.html",
-        **_frame(pages, model, status, label),
+        **frame_of(pages, model, status, label),
         indicator=found,
         scores=[(record, pages.cell(record), _ratio(record)) for record in scores],
         names=status.names,
-    )
-
-
-@router.get("/cases")
-def cases(
-    request: Request,
-    model: Model,
-    state: Annotated[CaseState, Query()] = "overdue",
-    department: DepartmentQuery = None,
-    cursor: Cursor = None,
-) -> Response:
-    """Open cases that are overdue or due soon, those due first at the front."""
-    pages = get_pages(request)
-    status = model.status()
-    department = department or None
-    page = model.alerts("firing", [CASE_KINDS[state]], department, limit=SHOWN_CASES, after=decode_cursor(cursor))
-    found = cases_of(page, state, status.names)
-    now = model.now()
-    return pages.render(
-        "cases.html",
-        **_frame(pages, model, status, None),
-        state=state,
-        department=department,
-        names=status.names,
-        rows=[(case, _due(model, case.due_at), abs(now - parse_instant(case.due_at or case.since)) / SECOND) for case in found],
-        count=page.total,
-        first=cursor is None,
-        cursor=encode_cursor(page),
     )
 
 
@@ -208,7 +180,8 @@ def error_page(request: Request, status: int, detail: str) -> Response:
     return get_pages(request).render("error.html", status, title=name if name in TEXTS else "error_other", detail=detail)
 
 
-def _frame(pages: Pages, model: ReadModel, status: Status, label: str | None) -> dict[str, Any]:
+def frame_of(pages: Pages, model: ReadModel, status: Status, label: str | None) -> dict[str, Any]:
+    """What every page shows: the periods, how old the data are, and warnings."""
     fresh = model.freshness(status)
     periods = model.periods()
     return {
@@ -251,17 +224,18 @@ def _alert_row(pages: Pages, model: ReadModel, alert: AlertRecord) -> dict[str, 
     return {
         "kind": TEXTS[alert.kind].in_(pages.language),
         "thing": details or alert.thing,
-        "due": _due(model, alert.due_at),
-        "since": _local(model, alert.since),
+        "due": due_text(model, alert.due_at),
+        "since": local_text(model, alert.since),
         "bad": alert.kind in ("case_overdue", "request_overdue", "interface_failed", "indicator_zeroed"),
     }
 
 
-def _local(model: ReadModel, instant: str | None) -> str:
+def local_text(model: ReadModel, instant: str | None) -> str:
+    """A time for people, in the zone of the periods."""
     return "" if instant is None else from_instant(parse_instant(instant), model.time.zone).strftime("%Y-%m-%d %H:%M")
 
 
-def _due(model: ReadModel, instant: str | None) -> str:
+def due_text(model: ReadModel, instant: str | None) -> str:
     """A deadline: midnight as the end of the day before, for that is the day which a deadline in days is meant to include."""
     if instant is None:
         return ""

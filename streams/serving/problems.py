@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from models.settings import Settings
 from streams.serving.connection import redis_address
+from streams.serving.workers import NoAnswerError, RefusedQueryError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -98,11 +99,18 @@ def install(app: FastAPI, settings: Settings, page: Page) -> None:
     async def on_redis(request: Request, error: Any) -> Response:
         return answer(request, page, HTTPStatus.SERVICE_UNAVAILABLE, redis_sentence(settings, error))
 
+    async def on_no_answer(request: Request, error: Any) -> Response:
+        return answer(request, page, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    async def on_refused(request: Request, error: Any) -> Response:
+        return answer(request, page, error.status, str(error))
+
     async def on_fault(request: Request, error: Any) -> Response:
         return answer(request, page, HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of the program; its log has the place")
 
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
-        HTTPException: on_http, RequestValidationError: on_wrong_request, RedisError: on_redis, Exception: on_fault,
+        HTTPException: on_http, RequestValidationError: on_wrong_request, RedisError: on_redis, NoAnswerError: on_no_answer,
+        RefusedQueryError: on_refused, Exception: on_fault,
     }  # fmt: skip
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 
 from models.text import Language, Text
+from streams.serving.texts_live import LIVE_TEXTS
 
 TEXTS: Mapping[str, Text] = {
     "title": Text("政务服务“一网通办”考核", "One-stop service scoreboard"),
     "scoreboard": Text("记分板", "Scoreboard"),
     "period": Text("考核期", "Period"),
+    "report": Text("考核报表", "Report for filing"),
     "show": Text("显示", "Show"),
     "open": Text("进行中", "open"),
     "closing": Text("待关闭", "closing"),
@@ -74,11 +76,8 @@ TEXTS: Mapping[str, Text] = {
     "serial": Text("办件流水号", "Serial"),
     "item": Text("事项", "Item"),
     "acceptance_no": Text("受理号", "Acceptance no."),
-    "overdue_by": Text("已超期", "Overdue by"),
-    "due_in": Text("剩余", "Due in"),
     "overdue_cases": Text("超期未办结的办件", "Overdue cases"),
     "due_soon_cases": Text("24 小时内到期的办件", "Cases due within 24 hours"),
-    "no_cases": Text("没有这样的办件。", "There are no such cases."),
     "in_all": Text("共", "in all"),
     "next_page": Text("下一页", "Next page"),
     "first_page": Text("第一页", "First page"),
@@ -119,6 +118,7 @@ TEXTS: Mapping[str, Text] = {
     "table_overdue": Text("库表未按时更新", "table overdue"),
     "indicator_zeroed": Text("指标判零", "indicator zeroed"),
     "period_closed": Text("考核期已关闭", "period closed"),
+    **LIVE_TEXTS,
 }
 REASONS: Mapping[str, Text] = {
     "not_docked": Text("未对接办件库", "not docked with the case store"),

@@ -24,13 +24,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.settings import Settings, SettingsError, host_and_port, is_loopback
 from streams.clock import Clock
-from streams.serving import api, bridge, pages, problems
+from streams.serving import api, api_live, api_records, bridge, pages, pages_live, problems, report_page
 from streams.serving.access import STATIC, Access
 from streams.serving.exporter import ScoreboardCollector, create_registry
 from streams.serving.limits import Limits
 from streams.serving.read_model import ReadModel, open_read_model
 from streams.serving.robots import no_messages, open_robots
 from streams.serving.users import UsersFile
+from streams.serving.workers import Workers
 
 log = logging.getLogger(__name__)
 FRESH_SECONDS = 60
@@ -69,8 +70,8 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-def create_app(settings: Settings, model: ReadModel) -> FastAPI:
-    """The application over a read model.
+def create_app(settings: Settings, model: ReadModel, workers: Workers | None = None) -> FastAPI:
+    """The application over a read model, and the workers to ask.
 
     Raises:
         SettingsError: the users file cannot be used; a robot's address is none, or stands without ONESTOP_ALERT_TOKEN.
@@ -92,6 +93,7 @@ def create_app(settings: Settings, model: ReadModel) -> FastAPI:
     )
     app.state.settings = settings
     app.state.model = model
+    app.state.workers = workers or Workers(settings)
     app.state.pages = pages.Pages(settings)
     messages = no_messages()
     app.state.collector = ScoreboardCollector(model, messages)
@@ -102,7 +104,11 @@ def create_app(settings: Settings, model: ReadModel) -> FastAPI:
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.add_api_route("/alerts/{robot}", bridge.receive, methods=["POST"], include_in_schema=False)
     app.include_router(api.router)
+    app.include_router(api_records.router)
+    app.include_router(api_live.router)
     app.include_router(pages.router)
+    app.include_router(pages_live.router)
+    app.include_router(report_page.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     _describe_problems(app)
     return app
@@ -212,12 +218,13 @@ def _listen(host: str, port: int, settings: Settings) -> socket.socket:
 
 
 @asynccontextmanager
-async def _open(settings: Settings, clock: Clock | None) -> AsyncIterator[ReadModel]:
-    model = open_read_model(settings, clock)
+async def _open(settings: Settings, clock: Clock | None) -> AsyncIterator[tuple[ReadModel, Workers]]:
+    model, workers = open_read_model(settings, clock), Workers(settings)
     try:
-        yield model
+        yield model, workers
     finally:
         model.close()
+        workers.close()
 
 
 async def run(
@@ -235,8 +242,8 @@ async def run(
         SettingsError: it cannot listen there, or must not; or a robot's settings are wrong.
     """
     host, port = check_address(settings)
-    async with _open(settings, clock) as model:
-        app = create_app(settings, model)
+    async with _open(settings, clock) as (model, workers):
+        app = create_app(settings, model, workers)
         listener = _listen(host, port, settings)
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}/"

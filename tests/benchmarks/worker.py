@@ -61,10 +61,6 @@ def worker(system: System, events: int, port: int) -> None:
 
     until(lambda: consumed() > 0, "the first chunk")
     first, started, used = consumed(), time.monotonic(), cpu_seconds(process.pid)
-    if os.environ.get("PYSPY"):
-        subprocess.Popen(
-            [os.environ["PYSPY"], "record", "--pid", str(process.pid), "-d", "6", "-f", "raw", "-o", "/tmp/lead/spy.txt", "-t", "-r", "200"]
-        )
     until(lambda: consumed() >= events, "everything consumed", 600)
     seconds, cpu = time.monotonic() - started, cpu_seconds(process.pid) - used
     count = events - first

@@ -20,7 +20,7 @@ def test_json_adds_up_to_the_record_of_score(cli: Cli, city_file: Path, indicato
     result = explain(cli, city_file, indicator, "--json")
     assert (result.code, result.err) == (0, "")
     (explanation,) = result.records
-    assert list(explanation) == ["record", "title", "formula", "with_numbers", "evidence"]
+    assert list(explanation) == ["record", "title", "formula", "with_numbers", "counted", "evidence", "next_cursor", "closing"]
     scored = cli("score", city_file, *AS_OF, "--json", "--department", D1, "--period", "2020-09").records
     assert explanation["record"] in scored
     for side in ("numerator", "denominator"):
@@ -67,7 +67,7 @@ def test_ids_are_shown_as_they_are(cli: Cli, tmp_path: Path, name: str) -> None:
     path.write_bytes(b"\n".join(lines(h.events)))
     aggregation = explain(cli, path, "case_aggregation").out
     assert f"complaint:{name}" in aggregation
-    assert aggregation.count(name) == 2
+    assert aggregation.count(name) == 3
     assert explain(cli, path, "online_depth").out.count(name) == 1
 
 
@@ -122,12 +122,12 @@ def test_a_department_that_has_no_event(cli: Cli, city_file: Path) -> None:
 )
 def test_a_period_that_has_no_score(cli: Cli, city_file: Path, period: str) -> None:
     result = cli("explain", "--file", city_file, *AS_OF, "--", D1, period, "online_depth")
-    result.ends_with_a_sentence(result.code, repr(period), "--department")
+    result.ends_with_a_sentence(result.code, repr(period), "`onestop score")
     assert result.code in (1, 2)
 
 
 def test_what_is_needed(cli: Cli, city_file: Path) -> None:
-    cli("explain", D2, "2020-09", "online_depth", *AS_OF).ends_with_a_sentence(2, "--file is needed")
+    cli("explain", D2, "2020-09", "online_depth", *AS_OF).ends_with_a_sentence(2, "--as-of and --ruleset go with --file")
     cli("explain", D2, "2020-09", "online_depth", "--file", city_file).ends_with_a_sentence(2, "--as-of is needed")
     assert cli("explain", D2, "2020-09").code == 2
 

@@ -26,6 +26,7 @@ from streams.app import Composition
 from streams.app import create_app as create_worker_app
 from streams.clock import SystemClock
 from streams.metrics import WorkerMetrics
+from streams.queries import Queries
 from streams.topics import Fault
 from streams.worker import WorkerRefusedError, serve_metrics, wait_for_cluster, watch
 from tests.support.faust_fakes import CASES, CHANGELOG, create_app
@@ -130,10 +131,15 @@ def test_a_data_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None
     assert (tmp_path / "a" / "b" / "x-").is_dir()
 
 
+def queries_of(composition: Composition) -> Queries:
+    _, pipeline = create_worker_app(composition)
+    return Queries(composition.settings, pipeline)
+
+
 async def test_metrics_and_health_are_served() -> None:
     settings = Settings(worker_address="127.0.0.1:0")
     composition = Composition(settings, default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics())
-    runner, port = await serve_metrics(composition)
+    runner, port = await serve_metrics(composition, queries_of(composition))
     try:
         async with ClientSession() as client:
             async with client.get(f"http://127.0.0.1:{port}/healthz") as answer:
@@ -199,7 +205,8 @@ async def test_a_rebalance_takes_back_what_was_said_of_partitions() -> None:
 
 async def test_metrics_need_the_token_where_one_is_set() -> None:
     settings = Settings(worker_address="127.0.0.1:0", metrics_token="a-token-for-prometheus")  # type: ignore[arg-type]
-    runner, port = await serve_metrics(Composition(settings, default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics()))
+    composition = Composition(settings, default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics())
+    runner, port = await serve_metrics(composition, queries_of(composition))
     found = {}
     try:
         async with ClientSession() as client:

@@ -41,7 +41,7 @@ def create_app(composition: Any) -> Any:
     return app, pipeline
 
 
-async def serve_metrics(composition: Any) -> Any:
+async def serve_metrics(composition: Any, queries: Any) -> Any:
     """Serve the metrics, and the memory beside them."""
 
     async def memory(_: web.Request) -> web.Response:
@@ -63,7 +63,7 @@ async def serve_metrics(composition: Any) -> Any:
     aside = path.with_suffix(".new")
     aside.write_text(f"http://127.0.0.1:{runner.addresses[0][1]}/memory")
     aside.rename(path)
-    return await _serve_metrics(composition)
+    return await _serve_metrics(composition, queries)
 
 
 async def slowly(self: Pipeline, topic: str, message: Any) -> None:

@@ -1,0 +1,178 @@
+"""Explanations: a score, its formula with the numbers in it, and everything counted for and against, a page at a time.
+
+Headline and evidence come from the same contributions: the numerators and denominators of all pages add up to those of the record.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from fractions import Fraction
+from heapq import nsmallest
+from typing import Any
+
+from models.events import EVENT_TYPES
+from models.explanations import EvidenceRow, Explanation, Side, SourceEvent
+from models.facts import AT, CODE, EVENT_ID
+from models.instants import format_instant
+from models.records import ScoreRecord
+from models.text import Text
+from scoring.evidence import Evidence, Order, evidence
+from scoring.indicators.base import Exact, Indicator
+from scoring.scores import score_indicator
+from scoring.view import View
+
+# With more weights than these a sum is told without its terms.
+SHOWN_TERMS = 6
+ZEROES = Text("使该项判零", "sets the indicator to 0")
+
+
+def explain(indicator: Indicator, view: View) -> Explanation:
+    """The whole explanation of a score as of the context's now. The counters must be settled."""
+    record, _ = score_indicator(indicator, view)
+    return explanation(indicator, view, record, evidence(indicator, view))
+
+
+def explanation(
+    indicator: Indicator,
+    view: View,
+    record: ScoreRecord,
+    found: Iterable[Evidence],
+    *,
+    side: Side | None = None,
+    limit: int | None = None,
+    after: str | None = None,
+    closing: str | None = None,
+) -> Explanation:
+    """A page of an explanation.
+
+    Args:
+        indicator: what is explained.
+        view: the department and period that the evidence is of.
+        record: the score.
+        found: all evidence, in any order.
+        side: only what counts for, or against.
+        limit: at most so many; None for all.
+        after: the cursor of the page before.
+        closing: of a closed period the id of its closing.
+
+    Raises:
+        ValueError: `after` is no cursor.
+    """
+    held = list(found)
+    counted = Counter(_side(entry) for entry in held)
+    begin = None if after is None else parse_cursor(after)
+    wanted = [entry for entry in held if side in (None, _side(entry)) and (begin is None or entry.order > begin)]
+    shown = nsmallest(len(wanted) if limit is None else limit, wanted, key=lambda entry: entry.order)
+    costs = _Costs(indicator, view, record)
+    return Explanation(
+        record=record,
+        title=indicator.title.zh,
+        formula=indicator.formula,
+        with_numbers=f"{sums_text(indicator, view, record)}; {points_text(indicator, record)}",
+        counted={"against": counted["against"], "for": counted["for"]},
+        evidence=[_row(indicator, view, entry, costs) for entry in shown],
+        next_cursor=cursor(shown[-1].order) if len(shown) < len(wanted) else None,
+        closing=closing,
+    )
+
+
+def cursor(order: Order) -> str:
+    """Where a page ends, as text."""
+    return "|".join((str(int(order[0])), *order[1:]))
+
+
+def parse_cursor(text: str) -> Order:
+    """Back again.
+
+    Raises:
+        ValueError: it is none.
+    """
+    later, kind, identifier = text.split("|", 2)
+    return later == "1", kind, identifier
+
+
+def sums_text(indicator: Indicator, view: View, record: ScoreRecord) -> str:
+    """The two sums with the terms that they consist of, and their ratio: the same in every language."""
+    text = f"N = {_terms(indicator, view, 0, record.numerator)}, M = {_terms(indicator, view, 1, record.denominator)}"
+    if record.denominator == "0":
+        return text
+    ratio = Fraction(record.numerator) / Fraction(record.denominator)
+    return f"{text}, N/M = {ratio} ≈ {float(ratio):.4%}"
+
+
+def points_text(indicator: Indicator, record: ScoreRecord, verb: str | None = None) -> str:
+    """The points, exact and as shown."""
+    return f"{verb or ('deducted' if indicator.deduction else 'points')} = {record.points_exact} ≈ {record.points:.2f}"
+
+
+def _terms(indicator: Indicator, view: View, place: int, total: str) -> str:
+    """A sum as its terms, amount by weight, where there are several weights and not too many."""
+    amounts: dict[Exact, int] = {}
+    for name, component in indicator.components.items():
+        for sub, amount in (view.stock(name) if component.is_stock else view.flow(name)).items():
+            weight = component.weigh(view, sub)[place]
+            if weight:
+                amounts[weight] = amounts.get(weight, 0) + amount
+    terms = {weight: amount for weight, amount in amounts.items() if amount}
+    if not 1 <= len(terms) <= SHOWN_TERMS or set(terms) == {1} or sum(w * a for w, a in terms.items()) != Fraction(total):
+        return total
+    return f"{' + '.join(f'{weight}·{amount}' for weight, amount in sorted(terms.items(), reverse=True))} = {total}"
+
+
+class _Costs:
+    """What a thing costs as things stand: the points that there were more if it alone counted in full."""
+
+    def __init__(self, indicator: Indicator, view: View, record: ScoreRecord) -> None:
+        self._indicator = indicator
+        self._view = view
+        self._status = record.status
+        self._points = Fraction(record.points_exact)
+        self._sums = Fraction(record.numerator), Fraction(record.denominator)
+
+    def of(self, entry: Evidence) -> str | None:
+        """Exact; None where the thing counts for, or where the score does not follow from the sums."""
+        if not entry.against or self._status != "scored" or (not entry.denominator and not entry.numerator):
+            return None
+        numerator, denominator = self._sums
+        numerator += -entry.numerator if self._indicator.lower_is_better else entry.denominator - entry.numerator
+        if not denominator and not self._indicator.deduction:
+            return None
+        points = self._indicator.points_of(numerator, denominator, self._view)
+        if self._indicator.deduction:
+            return str(self._points - min(points, Fraction(self._indicator.max_points)))
+        return str(points - self._points)
+
+
+def reason_of(indicator: Indicator, *, against: bool, zeroes: bool) -> Text | None:
+    """Why a thing counts against; None where it does not. `zeroes`: it adds nothing to the sums, but a rule sets the score to 0 for it."""
+    return (ZEROES if zeroes else indicator.lost) if against else None
+
+
+def _side(entry: Evidence) -> Side:
+    return "against" if entry.against else "for"
+
+
+def _row(indicator: Indicator, view: View, entry: Evidence, costs: _Costs) -> EvidenceRow:
+    zone = view.context.time.zone
+    reason = reason_of(indicator, against=entry.against, zeroes=not entry.numerator and not entry.denominator)
+    return EvidenceRow(
+        kind=entry.kind,
+        id=entry.id,
+        numerator=str(entry.numerator),
+        denominator=str(entry.denominator),
+        counts=_side(entry),
+        reason=None if reason is None else reason.en,
+        costs=costs.of(entry),
+        details=_readable(entry.details, zone),
+        events=[
+            SourceEvent(type=EVENT_TYPES[fact[CODE]], event_id=fact[EVENT_ID], at=format_instant(fact[AT], zone)) for fact in entry.facts
+        ],
+    )
+
+
+def _readable(details: dict[str, Any], zone: Any) -> dict[str, Any]:
+    def value_of(name: str, value: Any) -> Any:
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return [_readable(entry, zone) for entry in value]
+        return format_instant(value, zone) if name.endswith("_at") and value is not None else value
+
+    return {name: value_of(name, value) for name, value in details.items()}
