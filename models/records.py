@@ -149,6 +149,7 @@ class Heartbeat(Record):
     lag: int
     catching_up: bool
     worker: str
+    ruleset: str | None = None
 
 
 class QuarantineEntry(Record):

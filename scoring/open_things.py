@@ -200,6 +200,7 @@ def _listed_request(request: Request, city: LiveCity) -> OpenRequest:
     department = city.departments[raised[DEPARTMENT]]
     due, _ = request.due(department)
     given = raised[_REQUEST_DUE_AT] is not None
+    policies = context.rules[context.time.period_of(raised[AT])].policies
     return OpenRequest(
         department=department.code,
         request=request.id,
@@ -210,7 +211,7 @@ def _listed_request(request: Request, city: LiveCity) -> OpenRequest:
         seconds_left=(condition.due_at - context.now) // SECOND,
         due=DueBasis(given=True)
         if given
-        else _counted(context, raised[AT], due.instant, days=context.policies.sharing_workdays, provisional=due.provisional),
+        else _counted(context, raised[AT], due.instant, days=policies.sharing_workdays, provisional=due.provisional),
     )
 
 

@@ -19,7 +19,7 @@ from models.records import Recount, RecountCause, RecountCauseKind, RecountDiffe
 from models.wire import Rejection, misplaced, parse_chunk
 from scoring.city import City
 from scoring.context import Context
-from scoring.local_time import period_label
+from scoring.local_time import parse_period, period_label
 from scoring.periods import Arrived, Closing, closings, frozen
 from scoring.scores import AnyRecord, parse_record, score_period
 from scoring.view import scored_periods
@@ -410,7 +410,7 @@ def _with_closing(pair: Pair, key: Key, log: PartitionLog, closing: Closing | No
         return pair
     if closing is None or closing.id != held.closing:
         return replace(pair, frozen_by=held.closing)
-    return replace(pair, other_rules=pair.live is not None and pair.live["ruleset"] != context.identity)
+    return replace(pair, other_rules=pair.live is not None and pair.live["ruleset"] != context.rules[parse_period(key[1])].identity)
 
 
 def _key(record: AnyRecord) -> Key:

@@ -46,7 +46,8 @@ class Request(Entity):
         due_at: int | None = self.raised[_DUE_AT]
         if due_at is not None:
             return Due(due_at, inclusive=True, provisional=False), time.period_of(due_at)
-        deadline = context.workdays.after(time.day_of(self.raised[AT]), context.policies.sharing_workdays)
+        workdays = context.rules[time.period_of(self.raised[AT])].policies.sharing_workdays
+        deadline = context.workdays.after(time.day_of(self.raised[AT]), workdays)
         end = time.end_of_day(deadline.day)
         return Due(end, inclusive=False, provisional=deadline.provisional), time.period_of(end - 1)
 

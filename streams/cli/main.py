@@ -9,7 +9,23 @@ import typer
 
 from models.settings import SettingsError
 from scoring.indicators import INDICATORS
-from streams.cli import broker, doctor, explain, flow, offline, period, quarantine, recount, report, rules, serving, simulate, up, users
+from streams.cli import (
+    broker,
+    doctor,
+    explain,
+    flow,
+    offline,
+    period,
+    quarantine,
+    recount,
+    report,
+    rules,
+    serving,
+    simulate,
+    up,
+    users,
+    what_if,
+)
 from streams.cli.offline import Json
 from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
 
@@ -31,6 +47,7 @@ app = typer.Typer(
 app.command(rich_help_panel=OFFLINE)(offline.score)
 app.command(rich_help_panel=OFFLINE)(explain.explain)
 app.command(rich_help_panel=OFFLINE)(simulate.simulate)
+app.command(rich_help_panel=OFFLINE)(what_if.what_if)
 app.add_typer(rules.app, name="rules", rich_help_panel=OFFLINE)
 app.command(rich_help_panel=LIVE)(up.up)
 app.command(rich_help_panel=LIVE)(broker.worker)

@@ -104,7 +104,7 @@ def _offline(city: City, period: str, department: str | None, made: Made) -> Rep
         state=_state(city, parse_period(period)),
         parts=sorted(parts, key=by_rank),
         knows_arrivals=False,
-        policies=city.context.policies,
+        policies=city.context.rules[parse_period(period)].policies,
         warnings=[],
         made=made,
     )
@@ -119,9 +119,9 @@ def _state(city: City, period: int) -> PeriodState:
 
 
 def _policies_of(rulesets: Sequence[str]) -> Policies | None:
-    """The policies of the ruleset in force here, if it is that of the records."""
-    held = the_ruleset(None)
-    return held.policies if list(rulesets) == [held.identity(the_settings().timezone, the_calendar().digest)] else None
+    """The policies of the ruleset of the records, if it is one of those in force here."""
+    environment = (the_settings().timezone, the_calendar().digest)
+    return next((held.policies for held in the_ruleset(None).chain() if list(rulesets) == [held.identity(*environment)]), None)
 
 
 def _nothing(period: str, department: str | None, periods: Sequence[str]) -> NoReturn:

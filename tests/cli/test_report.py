@@ -152,3 +152,12 @@ def test_the_same_result_is_the_same_file(cli: Cli, city_file: Path, tmp_path: P
         cli(*REPORT, "--format", kind, "--output", path, city_file, *AS_OF)
         contents.append(path.read_bytes())
     assert contents[0] == contents[1]
+
+
+def test_the_policies_listed_are_those_of_the_month(cli: Cli, city_file: Path, tmp_path: Path) -> None:
+    chained = tmp_path / "later.yaml"
+    chained.write_text("name: later\nseed: x\nvalid_from: 2020-10\npolicies: {sharing_workdays: 77}\n", encoding="utf-8")
+    for period, listed in (("2020-09", False), ("2020-10", True)):
+        page = cli("report", "--period", period, "--format", "html", city_file, *AS_OF, RULESET=str(chained)).out
+        assert "sharing_workdays" in page
+        assert ("77" in page.split("sharing_workdays")[1][:100]) == listed

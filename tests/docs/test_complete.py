@@ -10,7 +10,7 @@ import typer
 
 from models.events import EVENT_TYPES, INPUT_TOPICS
 from models.records import AlertKind, AlertRecord, ScoreStatus
-from models.rulesets import Policies
+from models.rulesets import Policies, Ruleset
 from models.settings import PREFIX, Settings
 from models.wire import REASONS
 from scoring.batch import score_events
@@ -62,7 +62,7 @@ def test_settings() -> None:
 
 
 def test_policies() -> None:
-    assert first_cells(text("policies.md")) == {*Policies.model_fields, "name", "seed", "policies"}
+    assert first_cells(text("policies.md")) == {*Policies.model_fields, *Ruleset.model_fields}
 
 
 def test_metrics() -> None:

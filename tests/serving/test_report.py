@@ -586,6 +586,7 @@ async def test_the_command_lists_the_policies_of_the_records_ruleset(
     layout: Layout,
     cli: Cli,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     answered_by(counts, monkeypatch)
     arguments = ("report", "--period", BEFORE, "--format", "html")
@@ -595,3 +596,6 @@ async def test_the_command_lists_the_policies_of_the_records_ruleset(
     page = cli(*arguments, **environment(settings)).out
     assert identity in page
     assert "grace_workdays" in page
+    later = tmp_path / "later.yaml"  # the ruleset in force is the previous one of another by now
+    later.write_text("name: later\nseed: x\nvalid_from: 2099-01\n", encoding="utf-8")
+    assert "grace_workdays" in cli(*arguments, **environment(settings), RULESET=str(later)).out
