@@ -1,4 +1,4 @@
-"""The records that other programs rely on: scores, alerts, status, quarantine entries, adjustments (`docs/records.md`)."""
+"""The records that other programs rely on: scores, alerts, status, quarantine entries, adjustments, audit (`docs/records.md`)."""
 
 from typing import Any, Literal
 
@@ -10,6 +10,10 @@ ScoreStatus = Literal["scored", "vacuous", "zeroed", "no_data"]
 AlertKind = Literal[
     "case_due_soon", "case_overdue", "request_due_soon", "request_overdue", "interface_failed", "table_overdue",
     "indicator_zeroed", "period_closed",
+]  # fmt: skip
+AuditAction = Literal[
+    "period.closed", "period.reopened", "quarantine.retried", "quarantine.dismissed", "topic.paused", "topic.resumed", "sample.drawn",
+    "inspection.recorded", "guide.checked", "test.raised", "test.disposed", "finding.withdrawn",
 ]  # fmt: skip
 RecountCauseKind = Literal[
     "lost", "not_in_log", "other_content", "not_consumed", "not_sent_on", "conflict", "other_closing", "other_ruleset", "moving",
@@ -215,3 +219,18 @@ class Recount(Record):
     mismatches: int = Field(description="how many are different, departments whose events differ included")
     not_compared: int = Field(description="how many could not be compared")
     differences: list[RecountDifference] = Field(description="the different ones first; in the read model at most 100")
+
+
+class AuditRecord(Record):
+    """What a person ordered or recorded: who, when, and about what."""
+
+    id: str
+    action: AuditAction
+    by: str
+    at: str
+    through: Literal["command", "page"]
+    department: str | None = None
+    period: str | None = None
+    subject: str
+    why: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict)

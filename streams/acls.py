@@ -26,12 +26,14 @@ from models.settings import Settings
 from streams.control import CONTROL
 from streams.topics import APP, CHANGELOG, OUTPUT_TOPICS
 
-Role = Literal["worker", "projector", "source", "operator"]
+Role = Literal["worker", "projector", "web", "source", "operator"]
 Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 PROJECTED = ("scores", "status", "alerts")
+AUDIT = "audit"
 # What only people decide; no publishing system closes a period.
 OPERATORS_ONLY = (TOPIC_OF_TYPE["period.closed"],)
 SOURCES = tuple(topic for topic in INPUT_TOPICS if topic not in OPERATORS_ONLY)
+WORKERS = tuple(topic for topic in OUTPUT_TOPICS if topic != AUDIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,21 @@ class Rule:
 RULES = (
     Rule("worker", "TOPIC", INPUT_TOPICS, ("READ", "WRITE", "DESCRIBE_CONFIGS"), "reads events; sends on those in a wrong partition"),
     Rule("worker", "TOPIC", (CHANGELOG,), ("READ", "WRITE", "DESCRIBE_CONFIGS"), "its state"),
-    Rule("worker", "TOPIC", tuple(OUTPUT_TOPICS), ("WRITE", "DESCRIBE_CONFIGS"), "publishes; looks at the settings when it starts"),
+    Rule("worker", "TOPIC", WORKERS, ("WRITE", "DESCRIBE_CONFIGS"), "publishes; looks at the settings when it starts"),
+    Rule("worker", "TOPIC", (AUDIT,), ("DESCRIBE", "DESCRIBE_CONFIGS"), "looks at the settings of all topics when it starts"),
     Rule("worker", "TOPIC", (CONTROL,), ("READ",), "which topics are paused"),
     Rule("worker", "GROUP", (APP,), ("READ",), "shares the partitions, commits"),
     Rule("projector", "TOPIC", PROJECTED, ("READ", "WRITE"), "reads; appends a newer record again behind one that came late"),
+    Rule("projector", "TOPIC", ("adjustments", AUDIT), ("READ",), "reads"),
+    Rule("web", "TOPIC", (TOPIC_OF_TYPE["sample.drawn"], AUDIT), ("WRITE",), "publishes what people record on its pages, and who did"),
     Rule("source", "TOPIC", SOURCES, ("WRITE",), "publishes events; may be narrowed to some of the topics"),
     Rule("operator", "TOPIC", INPUT_TOPICS, ("READ", "WRITE", "DESCRIBE_CONFIGS"), "publishes, closes periods, draws samples"),
     Rule("operator", "TOPIC", (CHANGELOG, *OUTPUT_TOPICS), ("READ", "DESCRIBE_CONFIGS"), "looks into all of it"),
     Rule("operator", "TOPIC", (CONTROL, "quarantine"), ("WRITE",), "pauses topics; notes what was done about records in quarantine"),
+    Rule("operator", "TOPIC", (AUDIT,), ("WRITE",), "says who ordered what"),
     Rule("operator", "GROUP", (APP,), ("DESCRIBE",), "the lag"),
 )  # fmt: skip
-ROLES: tuple[Role, ...] = ("worker", "projector", "source", "operator")
+ROLES: tuple[Role, ...] = ("worker", "projector", "web", "source", "operator")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`onestop projector`: brings the topics `scores`, `status` and `alerts` into the read model. It holds no state.
+"""`onestop projector`: brings scores, status, alerts, adjustments and audit into the read model. It holds no state.
 
 How far it has read lies in Redis and is written together with the records, in one step. So a wiped Redis is rebuilt from the topics, and
 several projectors may run: whoever finds other offsets than those he wrote has written nothing, and reads on from there.

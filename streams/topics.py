@@ -26,6 +26,7 @@ OUTPUT_TOPICS: dict[str, dict[str, str]] = {
     "alerts": _FOREVER,
     "quarantine": {**_FOREVER, "max.message.bytes": TWO_MEBIBYTES},
     "adjustments": _FOREVER,
+    "audit": _FOREVER,
     # Its timestamps are the broker's clock, which a worker compares its own with.
     "control": {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"},
 }

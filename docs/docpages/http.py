@@ -1,4 +1,4 @@
-"""`http.md`: the operations of the API, from its router."""
+"""`http.md`: the operations of the API, from its routers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from docpages.markdown import blocks, code, table
 from docpages.schemas import said
-from streams.serving import api
+from streams.serving import api, api_records
 
 
 def sections() -> dict[str, str]:
@@ -20,6 +20,7 @@ def sections() -> dict[str, str]:
 def _operations() -> Iterator[tuple[str, dict[str, Any]]]:
     app = FastAPI()
     app.include_router(api.router)
+    app.include_router(api_records.router)
     for path, methods in app.openapi()["paths"].items():
         yield path, methods["get"]
 

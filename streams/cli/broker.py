@@ -47,6 +47,7 @@ def create(
     acls: Annotated[bool, typer.Option("--acls", help="Also make the access rules at Kafka of the users below.")] = False,
     worker: Annotated[list[str] | None, _principal("worker")] = None,
     projector: Annotated[list[str] | None, _principal("projector")] = None,
+    web: Annotated[list[str] | None, _principal("web")] = None,
     source: Annotated[
         list[str] | None, _principal("source", "those that publish; User:permits=cases,serials may write to these topics only")
     ] = None,
@@ -57,13 +58,12 @@ def create(
     Example: ONESTOP_REPLICATION=3 onestop topics create
     """
     settings = the_settings()
-    given: dict[access.Role, list[str] | None] = {"worker": worker, "projector": projector, "source": source, "operator": operator}
+    given: dict[access.Role, list[str] | None] = {
+        "worker": worker, "projector": projector, "web": web, "source": source, "operator": operator,
+    }  # fmt: skip
     if any(given.values()) and not acls:
-        fail(
-            say(
-                "--worker、--projector、--source、--operator 须与 --acls 同用", "--worker, --projector, --source and --operator need --acls"
-            )
-        )
+        named = [f"--{role}" for role in given]
+        fail(say(f"{'、'.join(named)} 须与 --acls 同用", f"{', '.join(named)} need --acls"))
     principals = [_principal_of(role, text) for role, names in given.items() for text in names or [access.default_principal(role)]]
     made_rules: list[Any] = []
     try:

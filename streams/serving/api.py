@@ -11,7 +11,7 @@ from models.identifiers import PeriodLabel
 from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, ScoreRecord, TableStatus, TotalRecord
 from scoring.indicators import BY_ID
 from streams.serving.problems import Problem, problem
-from streams.serving.read_model import ALERT_KINDS, AlertPage, AlertState, Period, ReadModel
+from streams.serving.read_model import ALERT_KINDS, AlertPage, AlertState, AuditPage, Period, ReadModel
 from streams.serving.users import User
 
 MAX_LIMIT = 1_000
@@ -220,7 +220,7 @@ def cases_of(page: AlertPage, state: CaseState, names: dict[str, str]) -> list[C
     ]
 
 
-def encode_cursor(page: AlertPage) -> str | None:
+def encode_cursor(page: AlertPage | AuditPage) -> str | None:
     """The cursor of a page as it goes over the wire: opaque, so that nobody builds on its content."""
     return None if page.cursor is None else base64.urlsafe_b64encode(page.cursor.encode()).decode().rstrip("=")
 

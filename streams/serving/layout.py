@@ -31,9 +31,9 @@ def place_field(place: Place) -> str:
     return f"{place[0]}|{place[1]}"
 
 
-def firing_order(due_at: int, alert: str) -> str:
-    """How firing alerts are ordered: by due time, then id. It is also a cursor."""
-    return f"{due_at:020d}|{alert}"
+def order_of(instant: int, name: str) -> str:
+    """How firing alerts and audit records are ordered: by due time, or time, then id. It is also a cursor."""
+    return f"{instant:020d}|{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,27 @@ class Layout:
         return f"{self.base}firing"
 
     def firing_of(self, kind: str, department: str | None = None) -> str:
-        """Sorted set of `firing_order`, all scores 0: the firing alerts of a kind, or of a kind and a department."""
+        """Sorted set of `order_of`, all scores 0: the firing alerts of a kind, or of a kind and a department."""
         return f"{self.firing}:{kind}" if department is None else f"{self.firing}:{kind}|{department}"
+
+    def adjustments(self, period: str) -> str:
+        """Hash `department|indicator|event_id` → value."""
+        return f"{self.base}adjustments:{period}"
+
+    @property
+    def audit(self) -> str:
+        """Hash id of an audit record → value."""
+        return f"{self.base}audit"
+
+    @property
+    def audit_order(self) -> str:
+        """Sorted set of `order_of`, all scores 0: the audit records."""
+        return f"{self.base}audit:order"
+
+    @property
+    def changes(self) -> str:
+        """Stream of the last some 10,000 changes: `topic` (scores, status, alerts), `name` (the field), `record` (JSON; empty: gone)."""
+        return f"{self.base}changes"
 
     @property
     def recount(self) -> str:

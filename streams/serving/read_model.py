@@ -13,14 +13,26 @@ from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from models.instants import format_instant, parse_instant
-from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, Recount, TableStatus, TotalRecord
+from models.records import (
+    AdjustmentRecord,
+    AlertKind,
+    AlertRecord,
+    AuditAction,
+    AuditRecord,
+    DepartmentStatus,
+    Heartbeat,
+    InterfaceStatus,
+    Recount,
+    TableStatus,
+    TotalRecord,
+)
 from models.settings import Settings
 from scoring.indicators import BY_ID
 from scoring.local_time import LocalTime, local_time, parse_period, period_label
 from scoring.scores import AnyRecord, with_ranks
 from streams.clock import Clock, SystemClock
 from streams.serving.connection import connect
-from streams.serving.layout import Layout, firing_order, layout_of, record_of, stamped
+from streams.serving.layout import Layout, layout_of, order_of, record_of, stamped
 from streams.serving.rows import StatusRecord, due_of, parse_score, parse_status
 
 log = logging.getLogger(__name__)
@@ -28,6 +40,8 @@ PeriodState = Literal["open", "closing", "closed"]
 AlertState = Literal["firing", "resolved"]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 T = TypeVar("T")
+READ_AT_ONCE = 500
+LAST = 99  # the total comes behind the indicators
 
 
 class Period(TypedDict):
@@ -76,6 +90,14 @@ class AlertPage:
 
     items: list[AlertRecord]
     total: int
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Some audit records, the newest first, and where to read on."""
+
+    items: list[AuditRecord]
     cursor: str | None = None
 
 
@@ -255,6 +277,47 @@ class ReadModel:
         items = self._alerts_named([order.partition("|")[2] for order in shown])
         return AlertPage(items, total, shown[-1] if more else None)
 
+    def adjustments(self, period: str, department: str | None = None, indicator: str | None = None) -> list[AdjustmentRecord]:
+        """What arrived after the closing of a period and would change it, in the order of arrival.
+
+        Where the period was reopened and closed again, also what the second closing took in: `frozen` is of the closing before.
+        """
+        held = self._client.hgetall(self._layout.adjustments(period))
+
+        def wanted(name: str) -> bool:
+            code, of, _ = name.split("|", 2)
+            return self._shows(code) and department in (None, code) and indicator in (None, of)
+
+        found = [record for _, record in _parsed(held, _adjustment, wanted)]
+        return sorted(found, key=lambda r: (parse_instant(r.arrived_at), r.department, r.event_id, _number(r.indicator)))
+
+    def audit(self, limit: int, after: str | None = None, action: AuditAction | None = None, department: str | None = None) -> AuditPage:
+        """Who ordered and recorded what, the newest first. Who sees some departments only sees nothing of what was about none or all.
+
+        Args:
+            limit: at most so many.
+            after: the cursor of the page before.
+            action: only these.
+            department: only about this one.
+        """
+        found = self._audited(after, action, department)
+        items = list(islice(found, limit))
+        more = len(items) == limit and next(found, None) is not None
+        return AuditPage(items, order_of(parse_instant(items[-1].at), items[-1].id) if more else None)
+
+    def _audited(self, after: str | None, action: AuditAction | None, department: str | None) -> Iterator[AuditRecord]:
+        while orders := self._client.zrevrangebylex(
+            self._layout.audit_order, "+" if after is None else f"({after}", "-", start=0, num=READ_AT_ONCE
+        ):
+            names = [order.partition(b"|")[2] for order in orders]
+            values = self._client.hmget(self._layout.audit, names)
+            held = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            for _, record in _parsed(held, _audit):
+                seen = self._only is None or record.department in self._only
+                if seen and action in (None, record.action) and department in (None, record.department):
+                    yield record
+            after = orders[-1].decode()
+
     def snapshot(self) -> Snapshot:
         """What the exporter exports: only the current and the previous period, whatever their states."""
         now = self.now()
@@ -303,7 +366,7 @@ class ReadModel:
         self, state: AlertState | None, kinds: Sequence[AlertKind], department: str | None, after: str | None
     ) -> tuple[Iterator[str], int]:
         orders = sorted(
-            firing_order(due_of(alert), alert.id)
+            order_of(due_of(alert), alert.id)
             for _, alert in _parsed(self._client.hgetall(self._layout.alerts), _alert)
             if state in (None, alert.state)
             and alert.kind in kinds
@@ -334,6 +397,18 @@ def _recount(value: bytes | None) -> Recount | None:
     return next((recount for _, recount in _parsed(found, lambda _, json: Recount.model_validate_json(json))), None)
 
 
+def _adjustment(_: str, value: bytes) -> AdjustmentRecord:
+    return AdjustmentRecord.model_validate_json(value)
+
+
+def _audit(_: str, value: bytes) -> AuditRecord:
+    return AuditRecord.model_validate_json(value)
+
+
+def _number(indicator: str) -> int:
+    return BY_ID[indicator].number if indicator in BY_ID else LAST
+
+
 def _alert(_: str, value: bytes) -> AlertRecord:
     return AlertRecord.model_validate_json(value)
 
@@ -352,7 +427,7 @@ def _parsed(
 
 
 def _ordered(records: Iterable[tuple[str, AnyRecord]]) -> list[AnyRecord]:
-    return [record for _, record in sorted(records, key=lambda found: (found[1].department, getattr(found[1], "number", 99)))]
+    return [record for _, record in sorted(records, key=lambda found: (found[1].department, getattr(found[1], "number", LAST)))]
 
 
 def _status(held: Mapping[bytes, bytes]) -> Status:

@@ -1,4 +1,4 @@
-"""From a consumed record of `scores`, `status` or `alerts` to the row that the read model keeps."""
+"""From a consumed record of an output topic to the row that the read model keeps."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -6,9 +6,19 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from models.instants import parse_instant
-from models.records import AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, ScoreRecord, TableStatus, TotalRecord
+from models.records import (
+    AdjustmentRecord,
+    AlertRecord,
+    AuditRecord,
+    DepartmentStatus,
+    Heartbeat,
+    InterfaceStatus,
+    ScoreRecord,
+    TableStatus,
+    TotalRecord,
+)
 from scoring.scores import AnyRecord
-from streams.serving.layout import Layout, stamped
+from streams.serving.layout import Layout, order_of, stamped
 
 StatusRecord = DepartmentStatus | InterfaceStatus | TableStatus | Heartbeat
 PARTS_OF_SCORE_KEY = 3
@@ -26,6 +36,7 @@ class Row:
     field: str
     value: bytes | None
     index: str = ""
+    topic: str = ""
     again: bool = False  # appended by a projector to put an older record in its place
 
 
@@ -47,8 +58,8 @@ def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None, *
     try:
         name = key.decode()
         if value is None:
-            return _tombstone(layout, topic, name)
-        return replace(TOPICS[topic](layout, name, value), again=again)
+            return replace(_tombstone(layout, topic, name), topic=topic)
+        return replace(TOPICS[topic](layout, name, value), topic=topic, again=again)
     except UnicodeDecodeError as error:
         raise MalformedRecordError(f"its key is not UTF-8: {error}") from None
     except ValidationError as error:
@@ -76,7 +87,20 @@ def _alert(layout: Layout, name: str, value: bytes) -> Row:
     return Row(layout.alerts, record.id, _value(record.version, record.as_of, value), index)
 
 
-TOPICS: Mapping[str, Callable[[Layout, str, bytes], Row]] = {"scores": _score, "status": _status, "alerts": _alert}
+def _adjustment(layout: Layout, _: str, value: bytes) -> Row:
+    record = AdjustmentRecord.model_validate_json(value)
+    field = f"{record.department}|{record.indicator}|{record.event_id}"
+    return Row(layout.adjustments(record.period), field, _value(0, record.arrived_at, value))
+
+
+def _audit(layout: Layout, _: str, value: bytes) -> Row:
+    record = AuditRecord.model_validate_json(value)
+    return Row(layout.audit, record.id, _value(0, record.at, value), order_of(parse_instant(record.at), record.id))
+
+
+TOPICS: Mapping[str, Callable[[Layout, str, bytes], Row]] = {
+    "scores": _score, "status": _status, "alerts": _alert, "adjustments": _adjustment, "audit": _audit,
+}  # fmt: skip
 
 
 def parse_score(name: str, value: bytes) -> AnyRecord:
@@ -118,8 +142,10 @@ def _value(version: int, as_of: str, value: bytes) -> bytes:
 
 
 def _tombstone(layout: Layout, topic: str, name: str) -> Row:
-    if topic != "scores":
+    if topic in ("status", "alerts"):
         return Row(layout.status if topic == "status" else layout.alerts, name, None)
+    if topic != "scores":
+        raise MalformedRecordError("it has no value")
     parts = name.split("|")
     if len(parts) != PARTS_OF_SCORE_KEY:
         raise MalformedRecordError(f"the key {name[:80]!r} is not department|period|indicator")

@@ -11,12 +11,12 @@ from models.instants import parse_instant
 from streams.serving.layout import Layout, Place, place_field, record_of
 from streams.serving.rows import Row
 
-# KEYS: offsets, periods, alerts, firing.
+# KEYS: offsets, periods, firing, the order of audit, changes.
 # ARGV: whether records that were older have been appended again; the number of partitions;
 #       for each partition its field, the offset expected there ('' for none) and the next one;
-#       for each row its key, field, value ('' deletes), index, and whether it is one that a projector has appended again.
+#       for each row its topic, key, field, value ('' deletes), index, and whether it is one that a projector has appended again.
 APPLY = """
-local offsets, periods, alerts, firing = unpack(KEYS)
+local offsets, periods, firing, audited, changes = unpack(KEYS)
 local partitions = tonumber(ARGV[2])
 local first = 3 + 3 * partitions
 for i = 3, first - 1, 3 do
@@ -42,16 +42,25 @@ local function index_alert(alert, index)
 end
 
 local stale = {}
-for i = first, #ARGV, 5 do
-  local key, name, value, index, again = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+for i = first, #ARGV, 6 do
+  local topic, key, name, value, index, again = unpack(ARGV, i, i + 5)
   local held = redis.call('HGET', key, name)
   local older = held and string.sub(held, 1, 42) > string.sub(value, 1, 42)
+  if topic == 'adjustments' or topic == 'audit' then
+    -- They say what has happened: the first of a name stays.
+    if not held then
+      redis.call('HSET', key, name, value)
+      if topic == 'audit' then redis.call('ZADD', audited, 0, index) end
+    end
   -- Between the older record and the one appended again, a worker may have deleted the key and begun anew: what is held then stays.
-  if value ~= '' and held and (older or (again == '1' and held ~= value)) then
-    stale[#stale + 1] = {(i - first) / 5, held}
+  elseif value ~= '' and held and (older or (again == '1' and held ~= value)) then
+    stale[#stale + 1] = {(i - first) / 6, held}
   else
     if value == '' then redis.call('HDEL', key, name) else redis.call('HSET', key, name, value) end
-    if key == alerts then index_alert(name, index) elseif index ~= '' and value ~= '' then redis.call('SADD', periods, index) end
+    if topic == 'alerts' then index_alert(name, index) elseif index ~= '' and value ~= '' then redis.call('SADD', periods, index) end
+    if (held or '') ~= value then
+      redis.call('XADD', changes, 'MAXLEN', '~', 10000, '*', 'topic', topic, 'name', name, 'record', string.sub(value, 43))
+    end
   end
 end
 
@@ -118,8 +127,8 @@ class Writer:
             before = expected.get(place)
             arguments += [place_field(place), "" if before is None else str(before), str(following)]
         for row in batch:
-            arguments += [row.key, row.field, row.value or b"", row.index, "1" if row.again else "0"]
-        keys = [layout.offsets, layout.periods, layout.alerts, layout.firing]
+            arguments += [row.topic, row.key, row.field, row.value or b"", row.index, "1" if row.again else "0"]
+        keys = [layout.offsets, layout.periods, layout.firing, layout.audit_order, layout.changes]
         answer = await self._apply(keys=keys, args=arguments)
         if answer == b"wiped":
             return Applied(wiped=True)

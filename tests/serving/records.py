@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from models.instants import format_instant, parse_instant
-from models.records import AlertRecord, DepartmentStatus, DueSoon, Heartbeat, InterfaceStatus, Record, ScoreRecord, TableStatus, TotalRecord
+from models.records import (
+    AdjustmentRecord,
+    AlertRecord,
+    AuditRecord,
+    DepartmentStatus,
+    DueSoon,
+    Heartbeat,
+    InterfaceStatus,
+    Record,
+    ScoreRecord,
+    TableStatus,
+    TotalRecord,
+)
 from scoring.indicators import BY_ID, INDICATORS
 from scoring.local_time import local_time
 from scoring.scores import AnyRecord
@@ -90,12 +102,35 @@ def alert(serial: str = "S1", kind: str = "case_overdue", department: str = A, d
     return AlertRecord(**values)
 
 
+def adjustment(
+    event: str = "E1", indicator: str = "instant_items", department: str = A, period: str = BEFORE, **changes: Any
+) -> AdjustmentRecord:
+    held = total(department, period) if indicator == "total" else score(indicator, department, period)
+    values = {
+        "department": department, "period": period, "indicator": indicator, "event_id": event, "arrived_at": text(NOW),
+        "frozen": held.model_dump(), "would_be": held.model_dump(), **changes,
+    }  # fmt: skip
+    return AdjustmentRecord(**values)
+
+
+def audit(name: str = "1", at: int = NOW, **changes: Any) -> AuditRecord:
+    values = {
+        "id": name, "action": "period.closed", "by": "wang.li", "at": text(at), "through": "command", "period": BEFORE, "subject": BEFORE,
+        **changes,
+    }  # fmt: skip
+    return AuditRecord(**values)
+
+
 def message(record: Record) -> tuple[str, bytes, bytes]:
     """Topic, key and value of a record, as a worker publishes it."""
     if isinstance(record, ScoreRecord | TotalRecord):
         topic, key = "scores", f"{record.department}|{record.period}|{record.indicator}"
     elif isinstance(record, AlertRecord):
         topic, key = "alerts", record.thing
+    elif isinstance(record, AdjustmentRecord):
+        topic, key = "adjustments", f"{record.department}|{record.period}|{record.indicator}"
+    elif isinstance(record, AuditRecord):
+        topic, key = "audit", record.id
     elif isinstance(record, Heartbeat):
         topic, key = "status", f"partition|{record.partition}"
     elif isinstance(record, InterfaceStatus):

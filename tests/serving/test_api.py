@@ -18,7 +18,24 @@ from streams.serving.web import create_app
 from streams.serving.writer import Writer
 from tests.serving.client import Answer, ask
 from tests.serving.conftest import StandingClock
-from tests.serving.records import BEFORE, NOW, PERIOD, SECOND, A, B, alert, beat, interface, scores, status, table, text, write
+from tests.serving.records import (
+    BEFORE,
+    NOW,
+    PERIOD,
+    SECOND,
+    A,
+    B,
+    adjustment,
+    alert,
+    audit,
+    beat,
+    interface,
+    scores,
+    status,
+    table,
+    text,
+    write,
+)
 
 
 @pytest.fixture
@@ -29,6 +46,7 @@ async def app(settings: Settings, model: ReadModel, writer: Writer, layout: Layo
         interface("JK1"), interface("JK2", B, up=False), table("KB1"), table("KB2", B, overdue=True), beat(0, NOW - SECOND), beat(1),
         *(alert(f"S{n}", department=[A, B][n % 2], due=NOW - n * SECOND) for n in range(5)),
         alert("D1", "case_due_soon", due=NOW + SECOND), alert("R1", state="resolved"), alert("J", "interface_failed", B, due=None),
+        adjustment("E1", period=PERIOD), adjustment("E2", department=B), audit("1", NOW - SECOND, department=A), audit("2", department=B),
     )  # fmt: skip
     return create_app(settings, model)
 
@@ -96,9 +114,26 @@ async def test_cases_are_paged(app: FastAPI) -> None:
     assert [c["serial"] for c in (await ask(app, "/api/v1/cases?state=due_soon")).json["items"]] == ["D1"]
 
 
+async def test_adjustments(app: FastAPI) -> None:
+    answer = (await ask(app, "/api/v1/adjustments")).json
+    assert (answer["period"], [a["event_id"] for a in answer["items"]]) == (PERIOD, ["E1"])
+    assert (await ask(app, f"/api/v1/adjustments?period={BEFORE}")).json["items"] == [adjustment("E2", department=B).model_dump()]
+    assert (await ask(app, f"/api/v1/adjustments?period={BEFORE}&department={A}")).json["items"] == []
+
+
+async def test_audit(app: FastAPI) -> None:
+    first = (await ask(app, "/api/v1/audit?limit=1")).json
+    assert first["items"] == [audit("2", department=B).model_dump()]
+    second = (await ask(app, f"/api/v1/audit?limit=1&cursor={first['next_cursor']}")).json
+    assert ([a["id"] for a in second["items"]], second["next_cursor"]) == (["1"], None)
+    assert [a["id"] for a in (await ask(app, f"/api/v1/audit?department={A}&action=period.closed")).json["items"]] == ["1"]
+    assert (await ask(app, "/api/v1/audit?action=sample.drawn")).json["items"] == []
+
+
 @pytest.mark.parametrize(
     ("url", "says"),
     [
+        ("/api/v1/audit?action=nothing", "action"),
         ("/api/v1/scores?period=2020-13", "period"),
         ("/api/v1/scores?indicator=other", "indicator"),
         ("/api/v1/cases?state=open", "state"),
@@ -160,7 +195,7 @@ async def test_a_browser_gets_errors_as_pages(app: FastAPI) -> None:
 async def test_openapi_describes_every_answer(app: FastAPI) -> None:
     schema = (await ask(app, "/api/openapi.json")).json
     assert set(schema["paths"]) == {
-        f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "cases")
+        f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "cases", "adjustments", "audit")
     }
     for path, operations in schema["paths"].items():
         described = operations["get"]["responses"]["200"]["content"]["application/json"]["schema"]

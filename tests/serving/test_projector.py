@@ -27,9 +27,28 @@ from streams.projector import AGAIN_HEADER, Projector, run
 from streams.serving.connection import connect_async
 from streams.serving.layout import Layout, layout_of, record_of
 from streams.serving.read_model import open_read_model
+from streams.serving.rows import TOPICS
 from streams.serving.writer import Writer
 from tests.serving.conftest import StandingClock
-from tests.serving.records import NOW, PERIOD, SECOND, A, B, alert, beat, message, rows, score, scores, status, text, total
+from tests.serving.records import (
+    BEFORE,
+    NOW,
+    PERIOD,
+    SECOND,
+    A,
+    B,
+    adjustment,
+    alert,
+    audit,
+    beat,
+    message,
+    rows,
+    score,
+    scores,
+    status,
+    text,
+    total,
+)
 
 # On a log in memory
 
@@ -141,7 +160,7 @@ async def in_a_world(url: str, count: int, act: Callable[[World], Awaitable[None
     settings = load_settings(redis_url=url, topic_prefix=f"w{uuid.uuid4().hex}-", partitions=2)
     layout = layout_of(settings)
     client = connect_async(settings)
-    log = Log({TopicPartition(settings.topic(name), n): [] for name in ("scores", "status", "alerts") for n in (0, 1)})
+    log = Log({TopicPartition(settings.topic(name), n): [] for name in TOPICS for n in (0, 1)})
     FakeProducer.log = log
     projectors = []
     for _ in range(count):
@@ -226,6 +245,26 @@ async def test_a_wiped_redis_is_noticed_by_the_next_chunk(redis_server: Embedded
         assert len(await world.held()) == 19
 
     await in_a_world(redis_server.url, 1, act)
+
+
+@pytest.mark.usefixtures("on_a_log")
+async def test_adjustments_and_audit_are_there_again_after_a_wipe(redis_server: EmbeddedRedis) -> None:
+    async def act(world: World) -> None:
+        said = [adjustment("E1"), adjustment("E2", department=B), audit("1"), audit("2", NOW - SECOND)]
+        for record in (*said, *said, adjustment("E1", arrived_at=text(NOW - SECOND))):  # as after a worker that ended in between
+            topic, key, value = message(record)
+            world.log.append(world.settings.topic(topic), key, value)
+        model = open_read_model(world.settings, StandingClock())
+        for _ in range(2):
+            await world.settle()
+            assert model.adjustments(BEFORE) == said[:2]
+            assert model.audit(10).items == said[2:]
+            await world.wipe()
+            assert model.audit(10).items == []
+        model.close()
+        assert all(projector.counts.appended_again == 0 for projector, _ in world.projectors)
+
+    await in_a_world(redis_server.url, 2, act)
 
 
 @pytest.mark.usefixtures("on_a_log")

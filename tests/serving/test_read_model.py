@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import redis
 
 from models.instants import parse_instant
 from models.settings import Settings
+from streams.serving import read_model
 from streams.serving.layout import Layout
 from streams.serving.read_model import ReadModel
 from streams.serving.writer import Writer
 from tests.serving.conftest import StandingClock
-from tests.serving.records import BEFORE, HOUR, NOW, PERIOD, SECOND, A, B, C, alert, beat, score, scores, status, table, text, total, write
+from tests.serving.records import (
+    BEFORE,
+    HOUR,
+    NOW,
+    PERIOD,
+    SECOND,
+    A,
+    B,
+    C,
+    adjustment,
+    alert,
+    audit,
+    beat,
+    score,
+    scores,
+    status,
+    table,
+    text,
+    total,
+    write,
+)
 
 
 async def test_ranks_come_from_the_exact_points(writer: Writer, layout: Layout, model: ReadModel) -> None:
@@ -132,3 +155,45 @@ async def test_two_cities_share_a_redis(writer: Writer, layout: Layout, model: R
     await write(writer, Layout("other-onestop:"), total())
     assert model.period_labels() == []
     assert text(NOW) == model.text(NOW)
+
+
+async def test_adjustments_are_in_the_order_of_arrival(writer: Writer, layout: Layout, model: ReadModel) -> None:
+    found = [
+        adjustment("E2|x", arrived_at=text(NOW - HOUR)), adjustment("E1", "online_depth"), adjustment("E1"), adjustment("E1", "total"),
+        adjustment("E3", department=B), adjustment("E3", period=PERIOD),
+    ]  # fmt: skip
+    await write(writer, layout, *reversed(found))
+    assert model.adjustments(BEFORE) == found[:5]
+    assert model.adjustments(BEFORE, B) == [found[4]]
+    assert model.adjustments(BEFORE, A, "total") == [found[3]]
+    assert model.adjustments("2019-01") == []
+    assert model.limited_to([B]).adjustments(BEFORE) == [found[4]]
+    assert model.limited_to([B]).adjustments(BEFORE, A) == []
+
+
+async def test_the_audit_is_paged_the_newest_first(writer: Writer, layout: Layout, model: ReadModel, monkeypatch) -> None:
+    monkeypatch.setattr(read_model, "READ_AT_ONCE", 3)
+    found = [
+        audit(f"{n:02d}", NOW - (n // 4) * SECOND, department=[A, B, None][n % 3], action=["sample.drawn", "period.closed"][n % 2])
+        for n in range(24)
+    ]
+    await write(writer, layout, *found)
+    expected = sorted(found, key=lambda r: (parse_instant(r.at), r.id), reverse=True)
+
+    def pages(of: ReadModel, **wanted: Any) -> list[str]:
+        seen, cursor = [], None
+        while True:
+            page = of.audit(4, cursor, **wanted)
+            assert page.cursor is None or len(page.items) == 4
+            seen += [record.id for record in page.items]
+            cursor = page.cursor
+            if cursor is None:
+                return seen
+
+    assert pages(model) == [r.id for r in expected]
+    assert pages(model, action="sample.drawn", department=B) == [r.id for r in expected if (r.action, r.department) == ("sample.drawn", B)]
+    limited = model.limited_to([A])
+    assert pages(limited) == [r.id for r in expected if r.department == A]
+    assert limited.audit(4, department=B).items == []
+    assert model.audit(24).cursor is None
+    assert len(pages(model, department=A)) == 8

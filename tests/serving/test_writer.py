@@ -19,7 +19,25 @@ from streams.serving.connection import connect_async
 from streams.serving.layout import Layout, layout_of, record_of, stamped
 from streams.serving.rows import MalformedRecordError, Row, row_of
 from streams.serving.writer import Writer
-from tests.serving.records import HOUR, NOW, PERIOD, SECOND, A, B, alert, beat, message, rows, score, text, total, write
+from tests.serving.records import (
+    BEFORE,
+    HOUR,
+    NOW,
+    PERIOD,
+    SECOND,
+    A,
+    B,
+    adjustment,
+    alert,
+    audit,
+    beat,
+    message,
+    rows,
+    score,
+    text,
+    total,
+    write,
+)
 
 
 @pytest.fixture
@@ -169,6 +187,47 @@ async def test_old_resolved_alerts_are_forgotten_and_no_others(writer: Writer, l
     assert {name.decode() for name in client.hkeys(layout.alerts)} == {record.id for record in kept}
 
 
+async def test_of_what_has_happened_the_first_of_a_name_stays(writer: Writer, layout: Layout, client: redis.Redis) -> None:
+    first = [adjustment("E|1"), adjustment("E|1", "total"), audit("1"), audit("2", NOW - SECOND)]
+    assert await write(writer, layout, *first) == []
+    assert await write(writer, layout, adjustment("E|1", arrived_at=text(NOW - SECOND)), audit("1", NOW - HOUR, by="somebody else")) == []
+    held = client.hgetall(layout.adjustments(BEFORE))
+    assert {name.decode(): record_of(value) for name, value in held.items()} == {
+        f"{A}|{record.indicator}|E|1": record.to_json() for record in first[:2]
+    }
+    assert {name.decode(): record_of(value) for name, value in client.hgetall(layout.audit).items()} == {
+        record.id: record.to_json() for record in first[2:]
+    }
+    assert client.zrange(layout.audit_order, 0, -1) == [b"%020d|2" % (NOW - SECOND), b"%020d|1" % NOW]
+
+
+def changes_in(client: redis.Redis, layout: Layout) -> list[tuple[str, str, bytes]]:
+    found = [entry for _, entry in client.xrange(layout.changes)]
+    assert all(set(entry) == {b"topic", b"name", b"record"} for entry in found)
+    return [(entry[b"topic"].decode(), entry[b"name"].decode(), entry[b"record"]) for entry in found]
+
+
+async def test_what_was_really_written_is_in_the_stream_of_changes(writer: Writer, layout: Layout, client: redis.Redis) -> None:
+    records = [score(version=3), total(version=3), beat(0), alert("S1")]
+    await write(writer, layout, *records)
+    name, key, _ = message(records[0])
+    # Older, repeated, and no score: nothing of it is a change.
+    await write(writer, layout, score(version=2), *records, adjustment(), audit())
+    await writer.apply([row_of(layout, name, key, None), row_of(layout, name, key, None)], {}, {})
+    assert changes_in(client, layout) == [
+        ("scores", f"{A}|instant_items", records[0].to_json()), ("scores", f"{A}|total", records[1].to_json()),
+        ("status", "partition|0", records[2].to_json()), ("alerts", records[3].id, records[3].to_json()),  # type: ignore[attr-defined]
+        ("scores", f"{A}|instant_items", b""),
+    ]  # fmt: skip
+
+
+async def test_only_the_last_changes_are_kept(writer: Writer, layout: Layout, client: redis.Redis) -> None:
+    for version in range(12):
+        await write(writer, layout, *(alert(f"S{n}", version=version) for n in range(1_000)))
+    assert 10_000 <= client.xlen(layout.changes) < 10_500
+    assert orjson.loads(changes_in(client, layout)[-1][2])["version"] == 11
+
+
 @pytest.mark.parametrize(
     ("topic", "key", "value", "says"),
     [
@@ -181,6 +240,10 @@ async def test_old_resolved_alerts_are_forgotten_and_no_others(writer: Writer, l
         ("scores", b"k", score(as_of="yesterday").to_json(), "yesterday"),
         ("status", b"a|other|b", b"{}", "no kind of status"),
         ("alerts", b"thing", alert(due=None, since="never").to_json(), "never"),
+        ("adjustments", b"k", adjustment(arrived_at="late").to_json(), "late"),
+        ("adjustments", b"k", None, "no value"),
+        ("audit", b"1", b'{"id": "1", "action": "period.forgotten"}', "action"),
+        ("audit", b"1", None, "no value"),
     ],
 )
 def test_what_cannot_be_kept_says_why(topic: str, key: bytes | None, value: bytes | None, says: str) -> None:
@@ -197,5 +260,5 @@ def test_interface_and_table_ids_may_contain_bars() -> None:
 
 
 def test_a_tombstone_deletes() -> None:
-    assert row_of(Layout("x:"), "scores", b"d|2020-11|total", None) == Row("x:scores:2020-11", "d|total", None, "2020-11")
-    assert row_of(Layout("x:"), "status", b"d|interface|i", None) == Row("x:status", "d|interface|i", None)
+    assert row_of(Layout("x:"), "scores", b"d|2020-11|total", None) == Row("x:scores:2020-11", "d|total", None, "2020-11", "scores")
+    assert row_of(Layout("x:"), "status", b"d|interface|i", None) == Row("x:status", "d|interface|i", None, topic="status")

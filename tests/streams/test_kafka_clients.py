@@ -141,7 +141,8 @@ def test_every_topic_has_who_writes_and_who_reads_it() -> None:
 
     assert all(of("WRITE").values())
     assert all(of("READ").values())
-    assert all("worker" in roles for topic, roles in of("WRITE").items())
+    assert {topic: roles for topic, roles in of("WRITE").items() if "worker" not in roles} == {"audit": {"operator", "web"}}
+    assert {topic for topic, roles in of("WRITE").items() if "web" in roles} == {"oversight", "audit"}
     assert {topic for topic, roles in of("WRITE").items() if "source" in roles} == set(INPUT_TOPICS) - {"periods"}
     assert {name for rule in acls.RULES if rule.kind == "TOPIC" for name in rule.names} == set(CONFIGS)
 

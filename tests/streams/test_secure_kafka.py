@@ -21,15 +21,16 @@ from streams.embedded import EmbeddedRedis
 from streams.intake import partition_of
 from streams.kafka_clients import client_arguments
 from streams.reading import read_topic
+from streams.serving.rows import TOPICS
 from streams.simulator import dump, simulate_months
 from streams.topics import CHANGELOG
 from tests.support.live import System, differences, expected_scores, until
 from tests.support.secure_kafka import ADMIN, SecureKafka, password_of
 
-WORKER, PROJECTOR, SOURCE, OPERATOR = (f"onestop-{role}" for role in acls.ROLES)
+WORKER, PROJECTOR, WEB, SOURCE, OPERATOR = (f"onestop-{role}" for role in acls.ROLES)
 LICENCES = "licences-only"
 STRANGER = "stranger"
-USERS = (WORKER, PROJECTOR, SOURCE, OPERATOR, LICENCES, STRANGER)
+USERS = (WORKER, PROJECTOR, WEB, SOURCE, OPERATOR, LICENCES, STRANGER)
 PASSWORDS = ("wrong-password-0b1", *(password_of(user) for user in (*USERS, ADMIN)))
 
 
@@ -138,11 +139,11 @@ def test_rules_are_made_once_and_are_those_of_the_table(secure: SecureKafka, sys
 # What each may not do
 
 
-@pytest.mark.parametrize("user", [SOURCE, LICENCES, STRANGER, PROJECTOR, OPERATOR, WORKER])
+@pytest.mark.parametrize("user", [SOURCE, LICENCES, STRANGER, PROJECTOR, WEB, OPERATOR, WORKER])
 def test_each_writes_to_its_own_topics_only(secure: SecureKafka, still: System, user: str) -> None:
     its_own = {
         SOURCE: set(acls.SOURCES), LICENCES: {"licences", "catalogue"}, STRANGER: set(), PROJECTOR: {"scores", "status", "alerts"},
-        OPERATOR: {*INPUT_TOPICS, "quarantine", "control"}, WORKER: set(topics.CONFIGS),
+        OPERATOR: {*INPUT_TOPICS, "quarantine", "control", "audit"}, WORKER: {*topics.CONFIGS} - {"audit"}, WEB: {"oversight", "audit"},
     }  # fmt: skip
     written = set()
     for topic in topics.CONFIGS:
@@ -155,9 +156,9 @@ def test_each_writes_to_its_own_topics_only(secure: SecureKafka, still: System, 
     assert written == its_own[user], (user, sorted(written), sorted(its_own[user]))
 
 
-@pytest.mark.parametrize("user", [SOURCE, LICENCES, STRANGER, PROJECTOR, OPERATOR, WORKER])
+@pytest.mark.parametrize("user", [SOURCE, LICENCES, STRANGER, PROJECTOR, WEB, OPERATOR, WORKER])
 def test_each_reads_its_own_topics_only(secure: SecureKafka, still: System, user: str) -> None:
-    its_own = {PROJECTOR: {"scores", "status", "alerts"}, OPERATOR: set(topics.CONFIGS), WORKER: {*INPUT_TOPICS, CHANGELOG, "control"}}
+    its_own = {PROJECTOR: {*TOPICS}, OPERATOR: set(topics.CONFIGS), WORKER: {*INPUT_TOPICS, CHANGELOG, "control"}}
     given = {**still.environment, **secure.settings_of(user)}
     settings = load_settings(**{name.removeprefix(PREFIX).lower(): value for name, value in given.items() if name.startswith(PREFIX)})
     read = set()
