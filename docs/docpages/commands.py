@@ -77,7 +77,7 @@ def _command(command: Command) -> str:
     usage = " ".join([command.name, *(["[OPTIONS]"] if options else []), *map(_usage, arguments)])
     does = [_coded(part) for part in _paragraphs(command)]
     rows = [[code(_usage(p)), _value(p), _default(p), p.info.help] for p in arguments]
-    rows += [[code(_option(p)), _value(p), _default(p), p.info.help] for p in options]
+    rows += [[", ".join(map(code, _option(p).split(", "))), _value(p), _default(p), p.info.help] for p in options]
     return blocks([f"### {command.name}", f"```text\n{usage}\n```", *does, table(["", "value", "default", "meaning"], rows)])
 
 
@@ -105,7 +105,8 @@ def _usage(parameter: Parameter) -> str:
 def _option(parameter: Parameter) -> str:
     # Inside Annotated the first name given lies where the default would be.
     declared = (parameter.info.default, *(parameter.info.param_decls or ()))
-    return ", ".join(name for name in declared if isinstance(name, str) and name.startswith("-")) or f"--{parameter.name.replace('_', '-')}"
+    names = ", ".join(name for name in declared if isinstance(name, str) and name.startswith("-"))
+    return names.replace("/", ", ") or f"--{parameter.name.replace('_', '-')}"  # a flag with its opposite is declared as --a/--b
 
 
 def _value(parameter: Parameter) -> str:

@@ -9,7 +9,24 @@ import typer
 
 from models.settings import SettingsError
 from scoring.indicators import INDICATORS
-from streams.cli import broker, doctor, explain, flow, offline, period, quarantine, recount, rules, serving, simulate, up, users
+from streams.cli import (
+    audit,
+    broker,
+    doctor,
+    explain,
+    flow,
+    offline,
+    period,
+    quarantine,
+    record,
+    recount,
+    rules,
+    sample,
+    serving,
+    simulate,
+    up,
+    users,
+)
 from streams.cli.offline import Json
 from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
 
@@ -39,7 +56,10 @@ app.command(rich_help_panel=LIVE)(serving.web)
 app.command(rich_help_panel=LIVE)(doctor.doctor)
 app.command(rich_help_panel=RESULTS)(serving.scores)
 app.command(rich_help_panel=RESULTS)(recount.recount)
+app.command(rich_help_panel=RESULTS)(audit.audit)
 app.add_typer(period.app, name="period", rich_help_panel=RESULTS)
+app.add_typer(sample.app, name="sample", rich_help_panel=SOURCES)
+app.add_typer(record.app, name="record", rich_help_panel=SOURCES)
 app.command(rich_help_panel=SOURCES)(broker.publish)
 app.add_typer(broker.topics, name="topics", rich_help_panel=LIVE)
 quarantine.app.command()(flow.pause)
