@@ -77,7 +77,7 @@ def _command(command: Command) -> str:
     usage = " ".join([command.name, *(["[OPTIONS]"] if options else []), *map(_usage, arguments)])
     does = [_coded(part) for part in _paragraphs(command)]
     rows = [[code(_usage(p)), _value(p), _default(p), p.info.help] for p in arguments]
-    rows += [[", ".join(map(code, _option(p).split(", "))), _value(p), _default(p), p.info.help] for p in options]
+    rows += [[code(_option(p)), _value(p), _default(p), p.info.help] for p in options]
     return blocks([f"### {command.name}", f"```text\n{usage}\n```", *does, table(["", "value", "default", "meaning"], rows)])
 
 
