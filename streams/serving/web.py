@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.settings import Settings, SettingsError, host_and_port, is_loopback
 from streams.clock import Clock
-from streams.serving import api, api_records, bridge, pages, problems
+from streams.serving import api, api_records, bridge, forms, pages, problems
 from streams.serving.access import STATIC, Access
 from streams.serving.exporter import ScoreboardCollector, create_registry
 from streams.serving.limits import Limits
@@ -104,6 +104,7 @@ def create_app(settings: Settings, model: ReadModel) -> FastAPI:
     app.include_router(api.router)
     app.include_router(api_records.router)
     app.include_router(pages.router)
+    forms.install(app, settings, forms.NoSamples())
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     _describe_problems(app)
     return app
