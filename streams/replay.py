@@ -5,7 +5,10 @@ contents the one that stands.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from kafka.errors import NotCoordinatorError
 
 from models.events import INPUT_TOPICS
 from models.facts import Fact
@@ -62,6 +65,16 @@ def cities(
         yield city
 
 
+def _beyond_committed(settings: Settings, client: Any, ends: Mapping[tuple[str, int], int], *, give_up: bool) -> int:
+    try:
+        held = committed(settings, client)
+    except NotCoordinatorError:  # seen for seconds after a broker has made the topic of the offsets
+        if give_up:
+            raise
+        return sum(ends.values())
+    return sum(max(0, end - held.get(place, 0)) for place, end in ends.items())
+
+
 def not_taken_in(settings: Settings, reader: LogReader, seconds: float) -> int:
     """How many records of the input topics the workers have not taken in, of those there now; waits so many seconds until none.
 
@@ -75,11 +88,7 @@ def not_taken_in(settings: Settings, reader: LogReader, seconds: float) -> int:
     with admin(settings) as client:
         for _ in range(2):
             ends = reader.ends(places)
-            while True:
-                held = committed(settings, client)
-                left = sum(max(0, end - held.get(place, 0)) for place, end in ends.items())
-                if not left:
-                    break
+            while left := _beyond_committed(settings, client, ends, give_up=time.monotonic() > until):
                 if time.monotonic() > until:
                     return left
                 time.sleep(POLL_SECONDS)

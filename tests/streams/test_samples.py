@@ -16,6 +16,11 @@ from models.settings import settings
 from streams.cli import sample
 from streams.cli.main import run
 from streams.embedded import EmbeddedBroker
+from streams.serving.read_model import open_read_model
+from streams.serving.users import User, Users, write_users
+from streams.serving.web import create_app
+from streams.tokens import hash_of, new_token
+from tests.serving.client import ask
 from tests.support.builder import D1, D2, D3, SEPTEMBER, Event, History
 from tests.support.live import System, until
 
@@ -169,6 +174,22 @@ def test_a_topic_is_paused_and_resumed_by_somebody(system: System) -> None:
     assert [(r.action, r.by, r.subject, r.why) for r in audit] == [
         ("topic.paused", "wang.li", "cases", "a bad deployment"), ("topic.resumed", "zhao.min", "cases", None),
     ]  # fmt: skip
+
+
+async def test_what_is_recorded_on_the_page_goes_out(system: System, tmp_path: Path) -> None:
+    token, path = new_token(), tmp_path / "users.yaml"
+    write_users(path, Users(users=[User(name="zhang", token_sha256=hash_of(token), role="recorder")]))
+    settings = system.settings.model_copy(update={"users_file": path})
+    model = open_read_model(settings)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-www-form-urlencoded"}
+    body = f"department={D1}&period={SEPTEMBER}&sample=P1&acceptance_no=A1&achieved=no".encode()
+    answer = await ask(create_app(settings, model), "/record/inspection", method="POST", headers=headers, body=body)
+    model.close()
+    assert (answer.status, answer.text) == (303, "")
+    [event] = [orjson.loads(record.value) for record in system.read("oversight")]
+    assert (event["department"], event["sample"], event["achieved"], event["by"]) == (D1, "P1", False, "zhang")
+    [record] = [AuditRecord.model_validate_json(r.value) for r in system.read("audit")]
+    assert (record.by, record.through, record.subject) == ("zhang", "page", "P1/A1")
 
 
 def test_other_findings_are_recorded(system: System) -> None:
