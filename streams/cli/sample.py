@@ -25,7 +25,7 @@ from scoring.samples_state import sample_states
 from scoring.sampling import Draw, draw
 from streams.changelog import ChangelogError
 from streams.cli.broker import reaching_kafka
-from streams.cli.offline import AsOf, DepartmentOption, Json, fold_files
+from streams.cli.offline import DepartmentOption, Json, fold_files
 from streams.cli.support import (
     By,
     Exit,
@@ -92,7 +92,7 @@ def draw_samples(
     file: Annotated[
         list[Path] | None, typer.Option("--file", help="Draw from files of events instead, to repeat a draw; records nothing.")
     ] = None,
-    as_of: AsOf = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="With --file: the instant of the draw, RFC 3339.", metavar="T")] = None,
     by: By = None,
     json: Json = False,
 ) -> Exit:
