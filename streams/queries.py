@@ -26,6 +26,7 @@ from scoring.live import LiveCity
 from scoring.local_time import parse_period
 from scoring.open_things import Filter, Sort, merged_cases, merged_requests, open_cases, open_requests
 from scoring.periods import Closing, city_at
+from scoring.samples_state import sample_states
 from scoring.scores import parse_record, score_indicator
 from scoring.view import View, scored_periods
 from streams.closing import read_log
@@ -88,7 +89,7 @@ class Queries:
     def add_routes(self, server: web.Application) -> None:
         """Serve the queries."""
         answers: dict[str, Callable[[Mapping[str, str]], Any]] = {
-            "explain": self.explain, "counts": self.counts, "cases": self.cases, "requests": self.requests,
+            "explain": self.explain, "counts": self.counts, "cases": self.cases, "requests": self.requests, "samples": self.samples,
         }  # fmt: skip
         for name, answer in answers.items():
             server.router.add_get(PREFIX + name, _handler(answer))
@@ -115,6 +116,14 @@ class Queries:
             against = sum(entry.against for entry in entries)
             counted[indicator.id] = (len(entries) - against, against)
         return counted
+
+    async def samples(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The samples of a department for a period, and how far they are: `department`, `period`."""
+        code = asked.get("department", "")
+        department = self._state(partition_of(code, self._settings.partitions)).city.departments.get(code)
+        if department is None:
+            raise QueryError(404, f"nothing is known of a department {code[:64]}")
+        return [state.model_dump() for state in sample_states(department, asked.get("period", ""))]
 
     async def cases(self, asked: Mapping[str, str]) -> CasePage:
         """Open cases: `state`, `partitions`; `departments`, `item`, `text`, `sort`, `limit`, `after`."""

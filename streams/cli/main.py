@@ -10,6 +10,7 @@ import typer
 from models.settings import SettingsError
 from scoring.indicators import INDICATORS
 from streams.cli import (
+    audit,
     broker,
     doctor,
     explain,
@@ -17,9 +18,11 @@ from streams.cli import (
     offline,
     period,
     quarantine,
+    record,
     recount,
     report,
     rules,
+    sample,
     serving,
     simulate,
     up,
@@ -57,7 +60,10 @@ app.command(rich_help_panel=LIVE)(doctor.doctor)
 app.command(rich_help_panel=RESULTS)(serving.scores)
 app.command(rich_help_panel=RESULTS)(report.report)
 app.command(rich_help_panel=RESULTS)(recount.recount)
+app.command(rich_help_panel=RESULTS)(audit.audit)
 app.add_typer(period.app, name="period", rich_help_panel=RESULTS)
+app.add_typer(sample.app, name="sample", rich_help_panel=SOURCES)
+app.add_typer(record.app, name="record", rich_help_panel=SOURCES)
 app.command(rich_help_panel=SOURCES)(broker.publish)
 app.add_typer(broker.topics, name="topics", rich_help_panel=LIVE)
 quarantine.app.command()(flow.pause)

@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 
 import orjson
 import redis
+from pydantic import TypeAdapter
 
 from models.explanations import CasePage, CaseState, Explanation, RequestPage, RequestState, Side
+from models.records import SampleState
 from models.settings import Settings
 from scoring.open_things import Filter, merged_cases, merged_requests
 from streams.intake import partition_of
@@ -83,9 +85,14 @@ class Workers:
         """Open requests, in the same way."""
         return merged_requests(self._ask_all("requests", RequestPage, state, wanted), wanted)
 
-    def ask(self, department: str, query: str, asked: Mapping[str, Any]) -> bytes:
-        """What the owner of a department answers to a query, as JSON."""
-        return self._ask(self._owner_of(department), query, asked)
+    def samples(self, department: str, period: str) -> list[SampleState]:
+        """The samples of a department for a period, and how far they are.
+
+        Raises:
+            RefusedQueryError: nothing is known of the department.
+        """
+        answer = self._ask(self._owner_of(department), "samples", {"department": department, "period": period})
+        return TypeAdapter(list[SampleState]).validate_json(answer)
 
     def _ask_all(self, query: str, page: type[P], state: str, wanted: Filter) -> list[P]:
         every = self._settings.partitions

@@ -90,8 +90,9 @@ def test_options_of_commands() -> None:
             check(sub, f"{name} {key}")
         if not hasattr(command, "commands"):
             section = page.split(f"\n### {name}\n")[1].split("\n### ")[0].split("\n## ")[0]
-            options = {option for p in command.params for option in p.opts if option.startswith("-") and option != "--help"}
-            assert set(re.findall(r"`(--?[a-z][\w-]*)`", section)) >= options, name
+            options = {
+                option for p in command.params for option in (*p.opts, *p.secondary_opts) if option.startswith("-") and option != "--help"
+            }
             assert {o for cell in first_cells(section) for o in cell.split(", ") if o.startswith("-")} == options, name
 
     check(typer.main.get_command(app), "onestop")
