@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -43,8 +44,8 @@ class Filter:
 
 
 def order_text(order: Order) -> str:
-    """Where a page ends."""
-    return "|".join(order)
+    """Where a page ends. As JSON, for an id may hold anything."""
+    return json.dumps(order)
 
 
 def parse_order(text: str) -> Order:
@@ -53,8 +54,10 @@ def parse_order(text: str) -> Order:
     Raises:
         ValueError: it is none.
     """
-    first, second, third = text.split("|", 2)
-    return first, second, third
+    match json.loads(text):
+        case [str(first), str(second), str(third)]:
+            return first, second, third
+    raise ValueError(f"{text} is not where a page ends")
 
 
 def merged_cases(pages: Sequence[CasePage], wanted: Filter) -> CasePage:
@@ -92,12 +95,11 @@ def _oldest(texts: Iterable[str]) -> str:
 
 
 def _order(sort: Sort, department: str, name: str, began: int, due: int | None) -> Order:
-    if sort == "department":
-        return department, "" if due is None else f"{due:020d}", name
     if sort == "serial":
         return name, department, ""
     instant = began if sort == "accepted" else due
-    return NO_DEADLINE if instant is None else f"{instant:020d}", department, name
+    digits = NO_DEADLINE if instant is None else f"{instant:020d}"
+    return (department, digits, name) if sort == "department" else (digits, department, name)
 
 
 _OF_STATE: Mapping[str, Callable[[Condition], bool]] = {
