@@ -240,15 +240,14 @@ def due_basis(case: Case, department: Department) -> DueBasis | None:
 
 def _counted(context: Context, began: int, due: int, *, days: int, provisional: bool) -> DueBasis:
     """A deadline counted in workdays from the day after an instant."""
-    time, workdays = context.time, context.workdays
-    first, last = time.day_of(began), time.day_of(due - 1)
-    passed = [(day, date_of(day), workdays.is_workday(day)) for day in range(first + 1, last + 1)]
+    first, last = context.time.day_of(began), context.time.day_of(due - 1)
+    off, made_up = context.workdays.unlike_the_week(first + 1, last + 1)
     return DueBasis(
         given=False,
         days=days,
         counted_from=date_of(first).isoformat(),
-        days_off=[date.isoformat() for _, date, works in passed if not works and date.weekday() < 5],
-        made_up=[date.isoformat() for _, date, works in passed if works and date.weekday() >= 5],
+        days_off=[date_of(day).isoformat() for day in off],
+        made_up=[date_of(day).isoformat() for day in made_up],
         provisional=provisional,
     )
 
