@@ -19,6 +19,7 @@ class Objection(Entity):
 
     __slots__ = ("flagged", "passed", "repaired", "upheld")
     kind = "objection"
+    components = frozenset({"objections_licence", "objections_data", "resolved_licence", "resolved_data"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ class Request(Entity):
 
     __slots__ = ("handled", "raised", "withdrawn")
     kind = "request"
+    components = frozenset({"request_calendar", "requests_in_time", "requests_due"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -108,6 +109,7 @@ class Interface(Entity):
 
     __slots__ = ("failures", "versions")
     kind = "interface"
+    components = frozenset({"interfaces", "interfaces_failed"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -157,7 +159,7 @@ class Interface(Entity):
         return failed, failing_from
 
     def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
-        """Its unplanned failures."""
+        """Its unplanned failures that began before the cut-off."""
         failures = [
             {
                 "failure": name,
@@ -165,7 +167,7 @@ class Interface(Entity):
                 "recovered_at": None if failure.recovered is None else failure.recovered[AT],
             }
             for name, failure in sorted(self.failures.items())
-            if failure.failed is not None and failure.unplanned
+            if failure.failed is not None and failure.unplanned and failure.failed[AT] < cutoff
         ]
         return {"failures": failures} if failures else {}
 
@@ -180,6 +182,7 @@ class Table(Entity):
 
     __slots__ = ("updates", "versions")
     kind = "table"
+    components = frozenset({"tables", "tables_missed"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -254,12 +257,13 @@ class Table(Entity):
         return self.next_due(department)
 
     def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
-        """Its cycle and last update."""
-        version = self.versions.by(department.context.now)
+        """Its cycle and last update by the cut-off."""
+        version = self.versions.before(cutoff)
         if version is None or not self.active(version):
             return {}
         found = {"cycle_days": version[_CYCLE_DAYS], "first_due_at": version[_FIRST_DUE_AT]}
-        return {**found, "updated_at": self.updates[-1]} if self.updates else found
+        place = bisect_left(self.updates, cutoff)
+        return {**found, "updated_at": self.updates[place - 1]} if place else found
 
     def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
         """Its versions; of its updates only the instants are kept."""
