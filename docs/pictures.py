@@ -48,7 +48,7 @@ def main() -> int:
             for language, address in {"en": web, "zh": chinese}.items():
                 for name, (path, width, height) in PAGES.items():
                     picture = IMAGES / f"{name}{LANGUAGES[language]}.png"
-                    page = f"http://{address}{path.format(department=department)}"
+                    page = f"http://{address}{path.format(department=department)}?lang={language}"  # whatever the browser's own
                     _take(chromium, page, picture, (width, height), directory)
                     sys.stdout.write(f"docs/images/{picture.name}: written\n")
     return 0

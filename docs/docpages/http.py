@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from docpages.markdown import blocks, code, table
 from docpages.schemas import said
-from streams.serving import api, api_live, api_records
+from streams.serving import api, api_live, api_records, stream
 
 
 def sections() -> dict[str, str]:
@@ -21,6 +21,7 @@ def _operations() -> Iterator[tuple[str, dict[str, Any]]]:
     app = FastAPI()
     app.include_router(api.router)
     app.include_router(api_records.router)
+    app.include_router(stream.router)
     app.include_router(api_live.router)
     for path, methods in app.openapi()["paths"].items():
         yield path, methods["get"]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from models.identifiers import PeriodLabel
 from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, ScoreRecord, TableStatus, TotalRecord
+from models.text import Text
 from scoring.indicators import BY_ID
 from streams.serving.problems import Problem, problem
 from streams.serving.read_model import ALERT_KINDS, AlertPage, AlertState, AuditPage, Period, ReadModel
@@ -85,7 +86,8 @@ def get_model(request: Request) -> ReadModel:
     asked = [*request.query_params.getlist("department"), *(request.path_params.get(name, "") for name in ("code", "department"))]
     for code in filter(None, asked):
         if code not in user.departments:
-            raise problem(403, f"the department {code[:64]} is not among those that {user.name} may see")
+            sentence = f"the department {code[:64]} is not among those that {user.name} may see"
+            raise problem(403, Text(f"{user.name} 无权查看部门 {code[:64]}", sentence))
     return model.limited_to(user.departments)
 
 

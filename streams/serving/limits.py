@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.settings import Settings
+from models.text import Text
 from streams.serving.problems import Page, answer, problem
 
 MAX_URL_BYTES = 8 * 1024
@@ -22,17 +23,19 @@ MAX_CLIENTS = 10_000
 class Buckets:
     """A bucket of tokens for each client: a request takes one, and they come back with time."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, rate: float = REQUESTS_A_SECOND, burst: float = BURST) -> None:
         self._clock = clock
+        self._rate = rate
+        self._burst = burst
         self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()  # by client: tokens, and since when; the last seen at the end
 
-    def seconds_to_wait(self, client: str) -> float:
-        """Take a token; 0 when there was one, else how long until there is."""
+    def seconds_to_wait(self, client: str, take: float = 1) -> float:
+        """Take a token, or only look (`take=0`); 0 when there was one, else how long until there is."""
         now = self._clock()
-        tokens, since = self._held.pop(client, (BURST, now))
-        tokens = min(BURST, tokens + (now - since) * REQUESTS_A_SECOND)
-        wait = 0.0 if tokens >= 1 else (1 - tokens) / REQUESTS_A_SECOND
-        self._held[client] = (tokens - 1 if tokens >= 1 else tokens, now)
+        tokens, since = self._held.pop(client, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - since) * self._rate)
+        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._rate
+        self._held[client] = (tokens - take if tokens >= 1 else tokens, now)
         if len(self._held) > MAX_CLIENTS:
             self._held.popitem(last=False)
         return wait
@@ -53,15 +56,13 @@ class Limits:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        wait = self._buckets.seconds_to_wait(self._client(request))
+        wait = self._buckets.seconds_to_wait(client_of(request, behind_proxy=self._behind_proxy))
         length = request.headers.get("content-length", "0")
         if wait:
-            response = answer(request, self._page, HTTPStatus.TOO_MANY_REQUESTS, "too many requests; wait a moment")
+            response = answer(request, self._page, HTTPStatus.TOO_MANY_REQUESTS, _TOO_MANY)
             response.headers["retry-after"] = str(max(1, round(wait)))
         elif len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_URL_BYTES:
-            response = answer(
-                request, self._page, HTTPStatus.REQUEST_URI_TOO_LONG, f"an address may have {MAX_URL_BYTES} bytes; ask for less"
-            )
+            response = answer(request, self._page, HTTPStatus.REQUEST_URI_TOO_LONG, _TOO_LONG)
         elif not length.isdigit() or int(length) > MAX_BODY_BYTES:
             response = answer(request, self._page, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
         else:
@@ -69,15 +70,19 @@ class Limits:
             return
         await response(scope, receive, send)
 
-    def _client(self, request: Request) -> str:
-        peer = request.client.host if request.client is not None else ""
-        if not self._behind_proxy:
-            return peer
-        # The last address is what the proxy itself has seen; those before it anyone may have written.
-        return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or peer
+
+def client_of(request: Request, *, behind_proxy: bool) -> str:
+    """The address of who asks."""
+    peer = request.client.host if request.client is not None else ""
+    if not behind_proxy:
+        return peer
+    # The last address is what the proxy itself has seen; those before it anyone may have written.
+    return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or peer
 
 
-_TOO_LARGE = f"a body may have {MAX_BODY_BYTES} bytes; send less at once"
+_TOO_MANY = Text("请求太多，请稍候再试", "too many requests; wait a moment")
+_TOO_LONG = Text(f"地址至多 {MAX_URL_BYTES} 字节；请缩短", f"an address may have {MAX_URL_BYTES} bytes; ask for less")
+_TOO_LARGE = Text(f"一次至多发送 {MAX_BODY_BYTES} 字节；请分次发送", f"a body may have {MAX_BODY_BYTES} bytes; send less at once")
 
 
 def _limited(receive: Receive) -> Receive:

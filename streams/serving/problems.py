@@ -14,13 +14,20 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from models.settings import Settings
+from models.text import Text
 from streams.serving.connection import redis_address
 from streams.serving.workers import NoAnswerError, RefusedQueryError
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "5"
-Page = Callable[[Request, int, str], Response]
+Detail = str | Text  # a text in both languages where people see it often
+Page = Callable[[Request, int, Detail], Response]
+FAULT = Text("程序故障，位置见其日志", "a fault of the program; its log has the place")
+REDIS_FAULT = Text(
+    "暂时无法读取读模型（Redis）；原因见 `onestop web` 的日志和 `onestop doctor`",
+    "the read model (Redis) cannot be read at the moment; the log of `onestop web` and `onestop doctor` say why",
+)
 
 
 class FieldFault(BaseModel):
@@ -41,17 +48,17 @@ class Problem(BaseModel):
     errors: list[FieldFault] | None = Field(None, description="with 422: the fields at fault")
 
 
-def problem(status: int, detail: str) -> HTTPException:
-    """An error to raise."""
-    return HTTPException(status, detail)
+def problem(status: int, detail: Detail) -> HTTPException:
+    """An error to raise. Problem documents say it in English, pages in the reader's language."""
+    return HTTPException(status, detail)  # type: ignore[arg-type]  # it is handed on to `on_http` as it is
 
 
-def problem_response(request: Request, status: int, detail: str, errors: Sequence[FieldFault] | None = None) -> Response:
+def problem_response(request: Request, status: int, detail: Detail, errors: Sequence[FieldFault] | None = None) -> Response:
     """A problem document."""
     document = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=detail,
+        detail=detail if isinstance(detail, str) else detail.en,
         instance=request.url.path,
         errors=list(errors) if errors else None,
     )
@@ -59,18 +66,18 @@ def problem_response(request: Request, status: int, detail: str, errors: Sequenc
     return Response(orjson.dumps(document.model_dump(exclude_none=True)), status, headers, MEDIA_TYPE)
 
 
-def redis_sentence(settings: Settings, error: BaseException) -> str:
+def redis_sentence(settings: Settings, error: BaseException) -> Text:
     """What to say when the read model cannot be read. Where it is and what it said is told in the log, not to whoever asks."""
     log.warning(
         "Redis at %s cannot be read (%s: %.120s); start it, or name another with ONESTOP_REDIS_URL",
         redis_address(settings), type(error).__name__, error,
     )  # fmt: skip
-    return "the read model (Redis) cannot be read at the moment; the log of `onestop web` and `onestop doctor` say why"
+    return REDIS_FAULT
 
 
-def answer(request: Request, page: Page, status: int, detail: str, errors: Sequence[FieldFault] = ()) -> Response:
+def answer(request: Request, page: Page, status: int, detail: Detail, errors: Sequence[FieldFault] = ()) -> Response:
     """A problem document, or for a browser that asks for a page the same as a page."""
-    if _wants_page(request):
+    if wants_page(request):
         response = page(request, status, detail)
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = RETRY_SECONDS
@@ -83,7 +90,9 @@ def install(app: FastAPI, settings: Settings, page: Page) -> None:
 
     async def on_http(request: Request, error: Any) -> Response:
         unknown = error.detail == HTTPStatus(error.status_code).phrase
-        detail = f"{request.method} {request.url.path} is not served here; /api/docs lists what is" if unknown else error.detail
+        asked = f"{request.method} {request.url.path}"
+        nothing = Text(f"这里没有 {asked}；/api/docs 列出所有地址", f"{asked} is not served here; /api/docs lists what is")
+        detail = nothing if unknown else error.detail
         response = answer(request, page, error.status_code, detail)
         response.headers.update(error.headers or {})
         return response
@@ -93,7 +102,8 @@ def install(app: FastAPI, settings: Settings, page: Page) -> None:
             FieldFault(field=".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0]), detail=fault["msg"])
             for fault in error.errors()
         ]
-        detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults)
+        found = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults)
+        detail = Text(f"请改正下列参数：{'、'.join(fault.field for fault in faults)}（{found}）", found)
         return answer(request, page, HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults)
 
     async def on_redis(request: Request, error: Any) -> Response:
@@ -108,7 +118,7 @@ def install(app: FastAPI, settings: Settings, page: Page) -> None:
         return answer(request, page, error.status, str(error))
 
     async def on_fault(request: Request, error: Any) -> Response:
-        return answer(request, page, HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of the program; its log has the place")
+        return answer(request, page, HTTPStatus.INTERNAL_SERVER_ERROR, FAULT)
 
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         HTTPException: on_http, RequestValidationError: on_wrong_request, RedisError: on_redis, NoAnswerError: on_no_answer,
@@ -118,5 +128,6 @@ def install(app: FastAPI, settings: Settings, page: Page) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def _wants_page(request: Request) -> bool:
+def wants_page(request: Request) -> bool:
+    """Whether a browser asks for a page."""
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(("/api/v1", "/metrics"))

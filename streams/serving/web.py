@@ -24,10 +24,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.settings import Settings, SettingsError, host_and_port, is_loopback
 from streams.clock import Clock
-from streams.serving import api, api_live, api_records, bridge, forms, pages, pages_live, problems, report_page
+from streams.serving import api, api_live, api_records, bridge, forms, pages, pages_live, problems, report_page, stream
 from streams.serving.access import STATIC, Access
 from streams.serving.exporter import ScoreboardCollector, create_registry
 from streams.serving.limits import Limits
+from streams.serving.pages import login
 from streams.serving.read_model import ReadModel, open_read_model
 from streams.serving.robots import no_messages, open_robots
 from streams.serving.users import UsersFile
@@ -87,14 +88,17 @@ def create_app(settings: Settings, model: ReadModel, workers: Workers | None = N
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(Limits, settings=settings, page=pages.error_page),
-            Middleware(Access, settings=settings, users=users, page=pages.error_page),
+            Middleware(Access, settings=settings, users=users, page=pages.error_page, now=model.now),
             Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1),
         ],
     )
     app.state.settings = settings
     app.state.model = model
+    app.state.users = users
+    app.state.changes = stream.Changes(settings)
+    app.state.failures = login.failures()
+    app.state.templates = pages.Templates()
     app.state.workers = workers or Workers(settings)
-    app.state.pages = pages.Pages(settings)
     messages = no_messages()
     app.state.collector = ScoreboardCollector(model, messages)
     app.state.robots = open_robots(settings, messages)
@@ -105,6 +109,7 @@ def create_app(settings: Settings, model: ReadModel, workers: Workers | None = N
     app.add_api_route("/alerts/{robot}", bridge.receive, methods=["POST"], include_in_schema=False)
     app.include_router(api.router)
     app.include_router(api_records.router)
+    app.include_router(stream.router)
     app.include_router(api_live.router)
     app.include_router(pages.router)
     app.include_router(pages_live.router)
@@ -270,6 +275,7 @@ async def run(
             stopped.cancel()
             for robot in app.state.robots.values():
                 await robot.close()  # before the server stops: who waits for a delivery is told that there is none
+            await app.state.changes.close()
             server.should_exit = True
             await serving
             listener.close()

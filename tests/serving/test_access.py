@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 import pytest
 import yaml
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from models.settings import Settings, SettingsError
 from streams.serving.access import may_alert
 from streams.serving.layout import Layout
 from streams.serving.limits import BURST, MAX_BODY_BYTES, MAX_CLIENTS, MAX_URL_BYTES, Buckets
 from streams.serving.read_model import ReadModel
+from streams.serving.sessions import FORM_TYPE, checked_form, form_token, holder, issue
 from streams.serving.users import User, Users, UsersFile, read_users, write_users
 from streams.serving.web import create_app
 from streams.serving.writer import Writer
 from streams.tokens import hash_of, new_token
 from tests.serving.client import Answer, ask
-from tests.serving.records import BEFORE, NOW, PERIOD, SECOND, A, B, C, alert, beat, interface, scores, status, table, write
+from tests.serving.conftest import StandingClock
+from tests.serving.records import BEFORE, HOUR, NOW, PERIOD, SECOND, A, B, C, alert, beat, interface, scores, status, table, write
 from tests.serving.workers import cases_of_two
 from tests.support.builder import History
 from tests.support.faust_fakes import facts_of_events
@@ -32,7 +36,7 @@ METRICS_TOKEN = "a-token-for-prometheus"
 ALERT_TOKEN = "a-token-for-alertmanager"
 PATHS = (
     "/", "/cases", "/cases?state=due_soon", "/requests", f"/explain/{A}/{PERIOD}/case_aggregation", f"/departments/{A}", "/indicators/instant_items", "/api/docs", "/api/openapi.json", "/readyz",
-    *(f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "alerts?state=all", "cases", "requests")),
+    *(f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "alerts?state=all", "cases", "requests", "adjustments", "audit")),
     f"/api/v1/explain/{A}/{PERIOD}/case_aggregation", "/api/v1/cases?format=csv", "/api/v1/requests?format=csv",
 )  # fmt: skip
 
@@ -114,10 +118,224 @@ async def test_a_user_sees_everything(app: FastAPI, path: str, headers: dict[str
     assert (await ask(app, path, headers=headers)).status == 200
 
 
-async def test_a_browser_gets_a_page_that_says_what_to_do(app: FastAPI) -> None:
-    answer = await ask(app, "/", accept="text/html")
-    assert (answer.status, answer.headers["content-type"]) == (401, "text/html; charset=utf-8")
-    assert "sign in with your name and token" in answer.text
+async def test_a_browser_is_sent_to_the_page_for_signing_in(app: FastAPI) -> None:
+    for path in ("/cases?state=due_soon", "/api/docs", "/api/v1/scores"):
+        answer = await ask(app, path, accept="text/html")
+        assert (answer.status, answer.headers["location"]) == (303, f"/login?next={quote(path, safe='/')}")
+        assert "www-authenticate" not in answer.headers
+    assert (await ask(app, "/", accept="text/html", headers=bearer("x" * 43))).status == 401
+    fetched = await ask(app, "/api/v1/scores", headers={"Sec-Fetch-Mode": "cors"})
+    assert fetched.headers["www-authenticate"] == 'Bearer realm="onestop"', "no window of the browser's own"
+
+
+# Sessions
+
+
+async def sign_in(app: FastAPI, name: str, token: str, following: str = "/", **headers: str) -> Answer:
+    body = urlencode({"name": name, "token": token, "next": following}).encode()
+    return await ask(app, "/login", method="POST", headers={"Content-Type": FORM_TYPE, **headers}, body=body)
+
+
+async def session_of(app: FastAPI, name: str) -> str:
+    answer = await sign_in(app, name, TOKENS[name])
+    assert answer.status == 303
+    return answer.headers["set-cookie"].partition(";")[0]
+
+
+def csrf_in(page: str) -> str:
+    found = re.search(r'name="csrf" value="(\w+)"', page)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize("name", list(TOKENS))
+async def test_signing_in_begins_a_session_that_sees_what_the_user_may(app: FastAPI, name: str) -> None:
+    answer = await sign_in(app, name, TOKENS[name], "/cases?state=overdue")
+    assert (answer.status, answer.headers["location"]) == (303, "/cases?state=overdue")
+    assert re.fullmatch(r"onestop-session=[\w.=-]+; HttpOnly; Max-Age=43200; Path=/; SameSite=strict", answer.headers["set-cookie"])
+    cookie = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+    page = await ask(app, "/", accept="text/html", headers=cookie)
+    assert page.status == 200
+    assert f'<span class="who">{name}</span>' in page.text
+    assert (await ask(app, f"/departments/{B}", headers=cookie)).status == (403 if name == "of-a" else 200)
+    assert (await ask(app, "/login", accept="text/html", headers=cookie)).headers["location"] == "/"
+
+
+async def test_behind_tls_the_cookie_goes_over_tls_only(app: FastAPI, settings: Settings, model: ReadModel, users_file: Path) -> None:
+    forwarded = {"X-Forwarded-Proto": "https"}
+    assert "Secure" not in (await sign_in(app, "viewer", TOKENS["viewer"], **forwarded)).headers["set-cookie"], "anyone can write that"
+    proxied = create_app(settings.model_copy(update={"users_file": users_file, "trusted_proxy": True}), model)
+    assert "; Secure" in (await sign_in(proxied, "viewer", TOKENS["viewer"], **forwarded)).headers["set-cookie"]
+    assert "; Secure" not in (await sign_in(proxied, "viewer", TOKENS["viewer"])).headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    ("name", "token"),
+    [("viewer", TOKENS["张三"]), ("nobody", TOKENS["viewer"]), ("viewer", ""), ("", ""), ("viewer", hash_of(TOKENS["viewer"])), ("张三", "x" * 43)],
+)  # fmt: skip
+async def test_a_wrong_token_begins_none_and_is_not_logged(app: FastAPI, caplog: pytest.LogCaptureFixture, name: str, token: str) -> None:
+    answer = await sign_in(app, name, token, "/cases")
+    assert (answer.status, "set-cookie" in answer.headers) == (403, False)
+    assert "Name and token do not belong together" in answer.text
+    assert 'name="next" value="/cases"' in answer.text
+    assert f"Signing in as {name!r} from 127.0.0.1 failed" in caplog.text
+    assert not token or token not in caplog.text + answer.text
+
+
+async def test_who_fails_often_has_to_wait(app: FastAPI) -> None:
+    statuses = [(await sign_in(app, "viewer", "x")).status for _ in range(12)]
+    assert statuses == [403] * 10 + [429] * 2
+    assert (await sign_in(app, "viewer", TOKENS["viewer"])).status == 429, "nor may he try the right one"
+    body = urlencode({"name": "viewer", "token": TOKENS["viewer"]}).encode()
+    elsewhere = await ask(app, "/login", method="POST", headers={"Content-Type": FORM_TYPE}, body=body, client="10.0.0.9")
+    assert elsewhere.status == 303
+
+
+async def test_signing_in_is_for_our_own_page(app: FastAPI) -> None:
+    assert (await sign_in(app, "viewer", TOKENS["viewer"], **{"Sec-Fetch-Site": "cross-site"})).status == 403
+    assert (await sign_in(app, "viewer", TOKENS["viewer"], **{"Sec-Fetch-Site": "same-origin"})).status == 303
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "//example.org",
+        "/\\example.org",
+        "https://example.org",
+        "/\t/example.org",
+        "\\example.org",
+        "javascript:x",
+        "",
+        "cases",
+        "/a b",
+        "/甲",
+    ],
+)
+async def test_signing_in_leads_to_no_other_site(app: FastAPI, wanted: str) -> None:
+    assert (await sign_in(app, "viewer", TOKENS["viewer"], wanted)).headers["location"] == "/"
+    page = await ask(app, f"/login?{urlencode({'next': wanted})}", accept="text/html")
+    assert 'name="next" value="/"' in page.text
+
+
+async def test_a_session_ends_after_twelve_hours_and_holds_with_every_process(
+    app: FastAPI, settings: Settings, model: ReadModel, users_file: Path, clock: StandingClock
+) -> None:
+    cookie = {"Cookie": await session_of(app, "viewer")}
+    another = create_app(settings.model_copy(update={"users_file": users_file}), model)
+    clock.instant += 12 * HOUR - SECOND
+    assert (await ask(another, "/api/v1/scores", headers=cookie)).status == 200
+    clock.instant += SECOND
+    assert (await ask(app, "/api/v1/scores", headers=cookie)).status == 401
+    clock.instant -= 14 * HOUR
+    assert (await ask(app, "/api/v1/scores", headers=cookie)).status == 401, "one of a time that has not come"
+
+
+async def test_who_is_removed_or_has_another_token_or_role_has_it_with_the_next_request(app: FastAPI, users_file: Path) -> None:
+    cookies = {name: {"Cookie": await session_of(app, name)} for name in TOKENS}
+    held = {user.name: user for user in read_users(users_file).users}
+    changed = held["recorder"].model_copy(update={"token_sha256": hash_of(new_token())})
+    limited = held["viewer"].model_copy(update={"departments": (A,)})
+    write_users(users_file, Users(users=[held["张三"], changed, limited]))
+    statuses = {name: (await ask(app, f"/departments/{B}", headers=cookie)).status for name, cookie in cookies.items()}
+    assert statuses == {"张三": 200, "recorder": 401, "viewer": 403, "of-a": 401}
+
+
+async def test_a_cookie_is_believed_only_as_it_was_signed(app: FastAPI) -> None:
+    good = (await session_of(app, "viewer")).partition("=")[2]
+    issued, name, signature = good.split(".")
+    admin = (await session_of(app, "张三")).split(".")[1]
+    forged = [
+        f"{issued}.{admin}.{signature}", f"{int(issued) + 1}.{name}.{signature}", f"{issued}.{name}.{'0' * 64}", f"{issued}.{name}", f"{issued}.{name}.",
+        f"{issued}.%.{signature}", f"x.{name}.{signature}", f"{issued}.{name}.{signature}.x", "", "...", f"{issued}.{name}.\u00e9",
+    ]  # fmt: skip
+    assert (await ask(app, "/api/v1/scores", headers={"Cookie": f"onestop-session={good}"})).status == 200
+    for value in forged:
+        assert (await ask(app, "/api/v1/scores", headers={"Cookie": f"onestop-session={value}"})).status == 401, value
+    nobody = User(name="proxied", token_sha256="0" * 64)
+    assert holder(Users(users=[nobody]), issue(nobody, NOW), NOW) is None, "whose token is none, anyone could sign for"
+
+
+async def test_signing_out(app: FastAPI) -> None:
+    cookie = {"Cookie": await session_of(app, "viewer")}
+    csrf = csrf_in((await ask(app, "/", accept="text/html", headers=cookie)).text)
+    form = {**cookie, "Content-Type": FORM_TYPE}
+    assert (await ask(app, "/logout", method="POST", headers=form)).status == 403
+    answer = await ask(app, "/logout", method="POST", headers=form, body=f"csrf={csrf}".encode())
+    assert (answer.status, answer.headers["location"]) == (303, "/login")
+    assert answer.headers["set-cookie"].startswith('onestop-session=""; ')
+
+
+async def test_without_users_nobody_signs_in(settings: Settings, model: ReadModel) -> None:
+    app = create_app(settings, model)
+    assert (await ask(app, "/login")).status == 404
+    assert "/logout" not in (await ask(app, "/")).text
+
+
+# Forms
+
+
+@pytest.fixture
+def form_app(app: FastAPI) -> FastAPI:
+    @app.post("/form")
+    async def take(form: Annotated[dict[str, str], Depends(checked_form)]) -> dict[str, str]:
+        return form
+
+    return app
+
+
+async def send(app: FastAPI, headers: dict[str, str], **form: str) -> Answer:
+    return await ask(app, "/form", method="POST", headers={"Content-Type": FORM_TYPE, **headers}, body=urlencode(form).encode())
+
+
+async def test_a_form_carries_the_token_of_its_session(form_app: FastAPI) -> None:
+    cookies = {name: {"Cookie": await session_of(form_app, name)} for name in ("recorder", "张三", "viewer")}
+    csrf = {name: csrf_in((await ask(form_app, "/", accept="text/html", headers=cookie)).text) for name, cookie in cookies.items()}
+    answer = await send(form_app, cookies["recorder"], csrf=csrf["recorder"], why="因为 a&b", empty="")
+    assert (answer.status, answer.json) == (200, {"why": "因为 a&b", "empty": ""})
+    for wrong in ("", csrf["张三"], csrf["recorder"][:-1], csrf["recorder"] + "0", "é"):
+        refused = await send(form_app, cookies["recorder"], csrf=wrong)
+        assert (refused.status, "does not come from a page of your session" in refused.json["detail"]) == (403, True)
+    assert (await send(form_app, cookies["viewer"], csrf=csrf["viewer"])).status == 403
+
+
+async def test_a_token_of_an_earlier_session_is_none(form_app: FastAPI, clock: StandingClock) -> None:
+    first = {"Cookie": await session_of(form_app, "recorder")}
+    csrf = csrf_in((await ask(form_app, "/", accept="text/html", headers=first)).text)
+    clock.instant += SECOND
+    second = {"Cookie": await session_of(form_app, "recorder")}
+    assert (await send(form_app, second, csrf=csrf)).status == 403
+
+
+async def test_basic_sends_no_form_and_bearer_needs_no_token(form_app: FastAPI) -> None:
+    cookie = {"Cookie": await session_of(form_app, "recorder")}
+    csrf = csrf_in((await ask(form_app, "/", accept="text/html", headers=cookie)).text)
+    known = basic("recorder", TOKENS["recorder"])
+    for given in ("", csrf):
+        assert (await send(form_app, known, csrf=given)).status == 403
+        assert (await send(form_app, {**known, **cookie}, csrf=given)).status == 403
+    assert (await send(form_app, bearer(TOKENS["recorder"]), why="x")).json == {"why": "x"}
+
+
+async def test_whom_a_proxy_names_has_a_token_too(form_app: FastAPI, settings: Settings, model: ReadModel, users_file: Path) -> None:
+    app = create_app(settings.model_copy(update={"trusted_proxy": True, "proxy_user_header": "X-Remote", "users_file": users_file}), model)
+    app.router.routes.append(next(route for route in form_app.routes if getattr(route, "path", "") == "/form"))
+    named = {"X-Remote": "recorder"}
+    assert (await send(app, named)).status == 403
+    page = (await ask(app, "/", accept="text/html", headers=named)).text
+    assert "/logout" not in page, "the proxy signs people out"
+    assert (await send(app, named, csrf=form_token(read_users(users_file).users[2], "proxy"))).status == 200
+
+
+async def test_what_is_no_form_is_refused(form_app: FastAPI) -> None:
+    headers = bearer(TOKENS["recorder"])
+
+    async def status(body: bytes, kind: str = FORM_TYPE) -> int:
+        return (await ask(form_app, "/form", method="POST", headers={**headers, "Content-Type": kind}, body=body)).status
+
+    assert await status(b"a=1", "text/plain") == await status(b"a=1", "") == 415
+    assert await status(b"a=1", f"{FORM_TYPE}; charset=utf-8") == 200
+    assert await status(b"a=%ff") == await status("a=甲".encode()) == await status(b"a&" * 201) == 422
+    assert await status(b"a=" + b"x" * MAX_BODY_BYTES) == 413
 
 
 @pytest.mark.parametrize(("name", "status"), [("viewer", 403), ("recorder", 405), ("张三", 405)])

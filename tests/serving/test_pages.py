@@ -12,13 +12,19 @@ import pytest
 from fastapi import FastAPI
 
 import streams.serving
+from models.records import Recount, RecountCause, RecountDifference
 from models.settings import Settings
 from scoring.indicators import INDICATORS
 from streams.serving.layout import Layout
-from streams.serving.read_model import ReadModel
+from streams.serving.pages.audit import ACTIONS
+from streams.serving.pages.department import trend_of
+from streams.serving.read_model import ALERT_KINDS, ReadModel
 from streams.serving.texts import REASONS, TEXTS, reason_text, span_text
+from streams.serving.texts_live import LIVE_TEXTS
+from streams.serving.users import User, Users, write_users
 from streams.serving.web import create_app
 from streams.serving.writer import Writer
+from streams.tokens import hash_of, new_token
 from tests.serving.client import ask
 from tests.serving.conftest import StandingClock
 from tests.serving.records import (
@@ -31,12 +37,14 @@ from tests.serving.records import (
     B,
     adjustment,
     alert,
+    audit,
     beat,
     interface,
     score,
     scores,
     status,
     table,
+    text,
     total,
     write,
 )
@@ -61,6 +69,11 @@ PAGES = [
     f"/explain/{A}/{BEFORE}/guide_accuracy",
     f"/explain/{A}/{BEFORE}/online_depth?side=for",
     f"/explain/{A}/{BEFORE}/visit_reduction?side=for",
+    "/interfaces",
+    f"/interfaces?department={A}",
+    "/quality",
+    "/audit",
+    "/audit?action=period.closed&department=",
     "/api/docs",
 ]
 
@@ -82,7 +95,7 @@ def everything() -> CityWorkers:
 
 
 @pytest.fixture
-async def fill(writer: Writer, layout: Layout) -> None:
+async def fill(writer: Writer, layout: Layout, model: ReadModel) -> None:
     await write(
         writer, layout,
         *scores(A, points="50"), *scores(B, points="60"), *scores(A, BEFORE), status(A, EVIL), status(B, "乙"),
@@ -92,8 +105,16 @@ async def fill(writer: Writer, layout: Layout) -> None:
         score("overdue_completion", A, version=2, points=10, points_exact="10", reasons=["capped"]),
         interface(EVIL, up=False), table(EVIL, overdue=True, last_update_at=None), beat(0), beat(1),
         alert(EVIL, due=NOW - 26 * HOUR), alert("D1", "case_due_soon", due=NOW + 12 * HOUR),
-        alert("X", "interface_failed", details={EVIL: EVIL}, due=None), adjustment(EVIL, "guide_accuracy"),
+        alert("X", "interface_failed", details={EVIL: EVIL}, due=None), adjustment(EVIL, "guide_accuracy"), adjustment("OF-B", department=B),
+        audit("1", department=A, subject=EVIL, why=EVIL, details={EVIL: EVIL}), audit("2", department=B), audit("3", action="topic.paused", department=None),
     )  # fmt: skip
+    differences = [
+        RecountDifference(department=code, period=PERIOD, indicator="instant_items", state="different", live={"points": 1.25}, log={EVIL: 2.5}, causes=[RecountCause(kind="lost", count=3, examples=[EVIL])])
+        for code in (A, B)
+    ]  # fmt: skip
+    model.keep_recount(
+        Recount(at=text(NOW), seconds=12.34, events=1000, records=340, mismatches=2, not_compared=1, differences=differences)
+    )
 
 
 class Reader(HTMLParser):
@@ -152,11 +173,96 @@ async def test_pages_are_well_formed_and_escaped(settings: Settings, model: Read
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("url", ["/", "/indicators/online_depth", "/cases", "/requests", f"/explain/{A}/{BEFORE}/case_aggregation"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/",
+        "/indicators/online_depth",
+        "/cases",
+        "/requests",
+        f"/explain/{A}/{BEFORE}/case_aggregation",
+        "/interfaces",
+        "/quality",
+        "/audit",
+    ],
+)
 async def test_pages_of_an_empty_read_model(settings: Settings, model: ReadModel, language: str, url: str) -> None:
     answer = await ask(app_in(settings, model, language), url)
     assert answer.status == 200
     read(answer.text)
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "shown"),
+    [
+        ("/", {}, "en"), ("/?lang=zh", {}, "zh-CN"), ("/?lang=fr", {}, "en"), ("/", {"Cookie": "onestop-lang=zh"}, "zh-CN"), ("/", {"Accept-Language": "zh-TW,zh;q=0.9"}, "zh-CN"),
+        ("/?lang=en", {"Cookie": "onestop-lang=zh", "Accept-Language": "zh"}, "en"), ("/", {"Accept-Language": "fr, en;q=0.2, zh;q=0.7"}, "zh-CN"),
+        ("/", {"Accept-Language": "zh;q=x"}, "en"), ("/nothing", {"Cookie": "onestop-lang=zh"}, "zh-CN"),
+    ],
+)  # fmt: skip
+async def test_each_reader_has_a_language(settings: Settings, model: ReadModel, url: str, headers: dict[str, str], shown: str) -> None:
+    page = await ask(app_in(settings, model, "en"), url, "text/html", headers=headers)
+    assert f'<html lang="{shown}">' in page.text
+    chosen = re.search(r"lang=(zh|en)", url)
+    assert page.headers.get("set-cookie", "") == (
+        f"onestop-lang={chosen[1]}; HttpOnly; Max-Age=31536000; Path=/; SameSite=lax" if chosen else ""
+    )
+
+
+async def test_each_reader_has_colours(settings: Settings, model: ReadModel) -> None:
+    async def dark(url: str, cookie: str = "") -> str | None:
+        page = (await ask(app_in(settings, model, "en"), url, headers={"Cookie": cookie})).text
+        found = re.search(r'dark\.css" media="([^"]+)"', page)
+        return None if found is None else found[1]
+
+    system = "(prefers-color-scheme: dark)"
+    assert [await dark(url) for url in ("/", "/?theme=dark", "/?theme=light", "/?theme=red")] == [system, "all", None, system]
+    assert [await dark("/", f"onestop-theme={theme}") for theme in ("dark", "light", "x")] == ["all", None, system]
+    assert await dark("/?theme=auto", "onestop-theme=dark") == system
+
+
+async def test_a_switch_keeps_what_was_asked_for(settings: Settings, model: ReadModel) -> None:
+    page = (await ask(app_in(settings, model, "en"), f"/?period={BEFORE}&theme=dark")).text
+    assert f'href="?period={BEFORE}&amp;theme=dark&amp;lang=zh"' in page
+    assert f'href="?period={BEFORE}&amp;theme=auto"' in page
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("/departments/x", "读模型中没有部门 x"),
+        ("/indicators/x", "没有指标 x"),
+        ("/nothing", "这里没有 GET /nothing"),
+        ("/?period=x", "请改正下列参数：period"),
+    ],
+)
+async def test_errors_are_told_in_the_readers_language(settings: Settings, model: ReadModel, url: str, says: str) -> None:
+    app = app_in(settings, model, "en")
+    chinese = await ask(app, url, "text/html", headers={"Accept-Language": "zh-CN"})
+    assert says in chinese.text
+    for_programs = await ask(app, url, headers={"Accept-Language": "zh-CN"})
+    assert for_programs.json["detail"].isascii()
+
+
+def test_the_trend_goes_from_the_oldest_month_to_the_newest() -> None:
+    found = trend_of([total(period="2020-11", points="90"), total(period="2020-10", points="70"), total(period="2020-09", points="80")])
+    assert found is not None
+    assert [(month, points) for _, _, month, points in found.points] == [("2020-09", "80.00"), ("2020-10", "70.00"), ("2020-11", "90.00")]
+    left, middle, right = found.points
+    assert left[0] < middle[0] < right[0]
+    assert right[1] < left[1] < middle[1], "more is higher"
+    assert trend_of([total()]) is None
+
+
+@pytest.mark.usefixtures("fill")
+async def test_each_score_leads_to_its_reasons(settings: Settings, model: ReadModel) -> None:
+    app = app_in(settings, model, "en")
+    board, page = (await ask(app, "/")).text, (await ask(app, f"/departments/{A}")).text
+    for found in INDICATORS:
+        assert f'href="/explain/{A}/{PERIOD}/{found.id}"' in board
+        assert f'href="/explain/{A}/{PERIOD}/{found.id}">' in page
+    assert "3.75 / 5" in page
+    assert ">1.25 <" in page  # lost of 5
 
 
 @pytest.mark.usefixtures("fill")
@@ -266,6 +372,53 @@ async def test_an_explanation_is_paged(settings: Settings, model: ReadModel) -> 
 
 
 @pytest.mark.usefixtures("fill")
+async def test_what_is_down_comes_first(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+    await write(writer, layout, interface("AAA"), interface("ZZZ", B, up=False), table("AAB"), table("ZZA", B, overdue=True))
+    app = app_in(settings, model, "en")
+    page = (await ask(app, "/interfaces")).text
+    assert page.index(">ZZZ<") < page.index(">AAA<") < page.index(">ZZA<") < page.index(">AAB<")
+    of_a = (await ask(app, f"/interfaces?department={A}")).text
+    assert ">AAA<" in of_a
+    assert ">ZZZ<" not in of_a
+
+
+@pytest.mark.usefixtures("fill")
+async def test_data_quality(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+    await write(writer, layout, beat(1, NOW + 1, lag=5, catching_up=True))
+    texts = " ".join("".join(read((await ask(app_in(settings, model, "en"), f"/quality?period={BEFORE}")).text).texts).split())
+    for shown in (
+        "Records waiting 5", "1backlog5", "0in time0", "Ended 2020-11-10 12:00 after 12.3 s: read 1000 events, compared 340 records, 2 different, 1 not compared.",
+        "points: 1.25", f"{EVIL}: 2.5", "events not in the changelog 3", "OF-B", "1 h 0 min ago", "A backlog is being worked through",
+    ):  # fmt: skip
+        assert shown in texts, shown
+
+
+@pytest.mark.usefixtures("fill")
+async def test_the_audit_trail_is_filtered_and_paged(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+    await write(writer, layout, *(audit(str(n), action="sample.drawn", subject=f"S{n:03d}") for n in range(100, 250)))
+    app = app_in(settings, model, "zh")
+    first = (await ask(app, "/audit?action=sample.drawn")).text
+    following = re.search(r'href="(\?action=sample.drawn&amp;department=&amp;cursor=[^"]+)"', first)
+    assert following is not None
+    second = (await ask(app, "/audit" + following[1].replace("&amp;", "&"))).text
+    assert re.findall(r">(S\d{3})<", first + second) == [f"S{n:03d}" for n in reversed(range(100, 250))]
+    assert "抽取样本" in first
+    only = (await ask(app, f"/audit?department={B}")).text
+    assert re.findall(r'<tr id="a-(\w+)"', only) == ["2"]
+
+
+@pytest.mark.usefixtures("fill")
+async def test_who_sees_one_department_sees_the_quality_and_audit_of_it_only(settings: Settings, model: ReadModel, tmp_path: Path) -> None:
+    token = new_token()
+    write_users(tmp_path / "users.yaml", Users(users=[User(name="of-b", token_sha256=hash_of(token), departments=(B,))]))
+    app = create_app(settings.model_copy(update={"users_file": tmp_path / "users.yaml"}), model)
+    for path in ("/quality", "/audit", "/interfaces"):
+        answer = await ask(app, path, headers={"Authorization": f"Bearer {token}"})
+        assert answer.status == 200
+        assert A not in answer.text
+
+
+@pytest.mark.usefixtures("fill")
 async def test_stale_data_says_so(settings: Settings, model: ReadModel, clock: StandingClock) -> None:
     clock.instant = NOW + 90 * SECOND
     assert "1 min 30 s old" in (await ask(app_in(settings, model, "en"), "/")).text
@@ -299,27 +452,17 @@ async def test_static_files_are_served_and_take_nothing_from_elsewhere(settings:
 
 def test_every_text_is_used_and_every_name_known() -> None:
     directory = Path(streams.serving.__file__).parent
-    paths = [*directory.glob("templates/*.html"), directory / "pages.py", directory / "pages_live.py"]
-    source = "".join(path.read_text(encoding="utf-8") for path in paths)
-    known = set(re.findall(r"\bt\(\s*\"(\w+)\"\s*[).]", source)) | set(re.findall(r"\bt\(\"(\w+)\" if", source))
-    beginnings = set(re.findall(r"\bt\(\"(\w+)\" ~", source))
-    assert beginnings == {"counted_", "nothing_", "sort_", "state_"}
-    known |= {"left", "left_over", "deducted", "points"} | {n for n in TEXTS if any(map(n.startswith, beginnings))}
-    assert known <= set(TEXTS)
-    computed = {"open", "closing", "closed", "scored", "vacuous", "zeroed", "no_data"} | {
-        n for n in TEXTS if n.startswith(("error_", "record_done_"))
-    }
-    kinds = {
-        "case_due_soon",
-        "case_overdue",
-        "request_due_soon",
-        "request_overdue",
-        "interface_failed",
-        "table_overdue",
-        "indicator_zeroed",
-        "period_closed",
-    }
-    assert set(TEXTS) - known == (computed | kinds | {"overdue_cases", "due_soon_cases"}) - known
+    source = "".join(
+        path.read_text(encoding="utf-8")
+        for path in [*directory.glob("templates/*.html"), *directory.glob("pages/*.py"), directory / "pages_live.py"]
+    )
+    asked = set(re.findall(r"\bt\(\s*[\"'](\w+)[\"']\s*\)", source))
+    assert asked <= set(TEXTS)
+    named = set(re.findall(r"[\"'](\w+)[\"']", source))
+    computed = {"scored", "vacuous", "zeroed", "no_data", "open", "closing", "closed", "different", "not_compared", *ALERT_KINDS, *ACTIONS}
+    assert {
+        name for name in TEXTS.keys() - LIVE_TEXTS.keys() if not name.startswith(("error_", "theme_", "cause_", "through_", "record_done_"))
+    } - named <= computed
 
 
 def test_reasons_and_spans() -> None:
