@@ -149,6 +149,7 @@ class Heartbeat(Record):
     lag: int
     catching_up: bool
     worker: str
+    ruleset: str | None = None
 
 
 class QuarantineEntry(Record):
@@ -234,3 +235,29 @@ class AuditRecord(Record):
     subject: str
     why: str | None = None
     details: dict[str, Any] = Field(default_factory=dict)
+
+
+class SampledThing(Record):
+    """What has been recorded of one thing of a sample: an acceptance number (indicator 7) or an item (14, 15)."""
+
+    id: str
+    outstanding: bool
+    achieved: bool | None = None
+    withdrawn: bool | None = None
+    errors: int | None = None
+    findings: list[str] = Field(default_factory=list)
+    undisposed: list[str] = Field(default_factory=list)
+
+
+class SampleState(Record):
+    """A sample that holds for its department, indicator and period, and how far it is."""
+
+    sample: str
+    department: str
+    indicator: str
+    period: str
+    drawn_at: str
+    selected: list[str]
+    tail: int | None = None
+    things: list[SampledThing]
+    outstanding: int

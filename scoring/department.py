@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TypeVar
 
@@ -60,8 +60,8 @@ class Department:
         # Which periods' scores may have changed: single ones, and all from one on.
         self.changed_periods: set[int] = set()
         self.changed_from: int | None = None
-        # Grows whenever something is settled: whoever looks at the entities a few at a time sees whether they are still the same.
-        self.revision = 0
+        # Whoever looks at the entities a few at a time leaves a set here, which is told of those that are settled meanwhile.
+        self.watchers: list[set[Entity]] = []
         self._touched: dict[Entity, list[Contribution]] = {}
 
     @property
@@ -69,13 +69,14 @@ class Department:
         """The name last registered, or the code."""
         return str(self.names.facts[-1][4]) if self.names else self.code
 
-    def entities(self) -> Iterator[Entity]:
-        """Every entity that contributes."""
-        return chain(
-            self.items.values(), self.cases.values(), self.objections.values(), self.requests.values(),
-            self.interfaces.values(), self.tables.values(), self.complaints.values(), self.defects.values(),
-            self.samples.values(), self.checks.values(), self.tests.values(),
-        )  # fmt: skip
+    def entities(self, components: Iterable[str] | None = None) -> Iterator[Entity]:
+        """Every entity that contributes, or those of the kinds that may contribute to one of these components."""
+        held: list[tuple[type[Entity], Mapping[str, Entity]]] = [
+            (Item, self.items), (Case, self.cases), (Objection, self.objections), (Request, self.requests), (Interface, self.interfaces),
+            (Table, self.tables), (Complaint, self.complaints), (Defect, self.defects), (Sample, self.samples), (GuideCheck, self.checks),
+            (Test, self.tests),
+        ]  # fmt: skip
+        return chain.from_iterable(some.values() for kind, some in held if components is None or not kind.components.isdisjoint(components))
 
     def arrived(self, fact: Fact) -> None:
         """Note that a fact of this department has been taken in and has occurred."""
@@ -117,7 +118,6 @@ class Department:
         while self._touched and (limit is None or len(settled) < limit):
             entity, before = self._touched.popitem()
             settled.append(entity)
-            self.revision += 1
             after = entity.contributions(self)
             if before != after:
                 self._add(before, -1)
@@ -127,6 +127,8 @@ class Department:
                         self.lasting_change(period)
                     else:
                         self.changed_periods.add(period)
+        for watcher in self.watchers:
+            watcher.update(settled)
         return settled
 
     def lasting_change(self, period: int) -> None:

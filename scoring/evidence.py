@@ -1,9 +1,11 @@
 """Evidence: the very things that an indicator counted, from the same contributions that the counters are sums of."""
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from heapq import merge
+from itertools import islice, takewhile
 from typing import Any
 
 from models.facts import Fact
@@ -12,6 +14,7 @@ from scoring.indicators.base import Exact, Indicator
 from scoring.view import View
 
 Order = tuple[bool, str, str]
+FIRST_FOR: Order = (True, "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,9 @@ class Evidence:
         return f"{self.entity.id}/{self.part}" if self.part else self.entity.id
 
     @property
-    def order(self) -> Order:
-        """What counts against comes first, then by kind and id."""
-        return not self.against, self.kind, self.id
+    def zeroes(self) -> bool:
+        """Whether a rule sets the score to 0 for it: it adds nothing to the sums."""
+        return not self.numerator and not self.denominator
 
     @property
     def details(self) -> dict[str, Any]:
@@ -51,36 +54,86 @@ class Evidence:
         return in_order(self.entity.sources(self.view.department, self.part))
 
 
+def order_of(entry: Evidence) -> Order:
+    """What counts against comes first, then by kind and id."""
+    return not entry.against, entry.kind, entry.id
+
+
+class Gathered:
+    """All evidence of an indicator in a view, put together some entities at a time: who gathers may do something else in between."""
+
+    def __init__(self, indicator: Indicator, view: View) -> None:
+        self._indicator = indicator
+        self._view = view
+        self._runs: list[list[Evidence]] = []  # each in order
+
+    def entities(self) -> list[Entity]:
+        """Every entity to look at."""
+        if self._indicator.reads_catalogue and not self._view.has_catalogue:
+            return []
+        return list(self._view.department.entities(self._indicator.components))
+
+    def look_at(self, entities: Iterable[Entity]) -> None:
+        """Take in what these added to the sums; none of them was looked at before, or it was forgotten."""
+        self._runs.append(sorted((entry for entity in entities for entry in self._of(entity)), key=order_of))
+
+    def forget(self, entities: Collection[Entity]) -> None:
+        """Take out what these added: they have changed."""
+        if entities:
+            self._runs = [[entry for entry in run if entry.entity not in entities] for run in self._runs]
+
+    def look_at_zeroing(self) -> None:
+        """Take in what rules set the score to 0 for; once, at the end."""
+        zeroing = self._indicator.zeroing(self._view)
+        found = [Evidence(entity, "", Fraction(0), Fraction(0), against=True, view=self._view) for entity in zeroing]
+        self._runs.append(sorted(found, key=order_of))
+
+    def counted(self) -> tuple[int, int]:
+        """How many count for, and how many against."""
+        against = sum(bisect_left(run, FIRST_FOR, key=order_of) for run in self._runs)
+        return sum(map(len, self._runs)) - against, against
+
+    def page(self, *, against: bool | None = None, limit: int | None = None, after: Order | None = None) -> tuple[list[Evidence], bool]:
+        """Evidence in order, and whether there is more.
+
+        Args:
+            against: only what counts against, or for; None for all.
+            limit: at most so many; None for all.
+            after: the order of what the page before ended with.
+        """
+        if against is False:
+            after = FIRST_FOR if after is None else max(after, FIRST_FOR)
+        begun = (run if after is None else run[bisect_right(run, after, key=order_of) :] for run in self._runs)
+        rest: Iterator[Evidence] = merge(*begun, key=order_of)
+        if against:
+            rest = takewhile(lambda entry: entry.against, rest)
+        return list(islice(rest, limit)), next(rest, None) is not None
+
+    def _of(self, entity: Entity) -> Iterator[Evidence]:
+        indicator, view = self._indicator, self._view
+        parts: dict[str, tuple[Exact, Exact]] = {}
+        for component, period, sub, amount in entity.contributions(view.department):
+            reading = indicator.components.get(component)
+            if reading is None or not (period <= view.period if reading.is_stock else period == view.period):
+                continue
+            up, down = reading.weigh(view, sub)
+            part = sub if entity.by_sub else ""
+            held = parts.get(part, (0, 0))
+            parts[part] = (held[0] + amount * up, held[1] + amount * down)
+        for part, (numerator, denominator) in parts.items():
+            if numerator or denominator:
+                against = numerator > 0 if indicator.lower_is_better else numerator < denominator
+                yield Evidence(entity, part, Fraction(numerator), Fraction(denominator), against, view)
+
+
+def gather(indicator: Indicator, view: View) -> Gathered:
+    """All evidence in one go. The counters must be settled."""
+    gathered = Gathered(indicator, view)
+    gathered.look_at(gathered.entities())
+    gathered.look_at_zeroing()
+    return gathered
+
+
 def evidence(indicator: Indicator, view: View) -> list[Evidence]:
     """Everything counted, what counts against first. The parts add up to numerator and denominator of the score."""
-    found = [entry for some in evidence_in_slices(indicator, view, 1 << 62) for entry in some]
-    return sorted(found, key=lambda entry: entry.order)
-
-
-def evidence_in_slices(indicator: Indicator, view: View, size: int) -> Iterator[list[Evidence]]:
-    """The same in no order, of so many entities at a time: whoever asks may do something else in between.
-
-    What rules set to 0 is in it as well, with nothing added to the sums.
-    """
-    yield [Evidence(entity, "", Fraction(0), Fraction(0), against=True, view=view) for entity in indicator.zeroing(view)]
-    if indicator.reads_catalogue and not view.has_catalogue:
-        return
-    entities = iter(list(view.department.entities()))
-    while some := list(islice(entities, size)):
-        yield [entry for entity in some for entry in _of_entity(entity, indicator, view)]
-
-
-def _of_entity(entity: Entity, indicator: Indicator, view: View) -> Iterator[Evidence]:
-    parts: dict[str, tuple[Exact, Exact]] = {}
-    for component, period, sub, amount in entity.contributions(view.department):
-        reading = indicator.components.get(component)
-        if reading is None or not (period <= view.period if reading.is_stock else period == view.period):
-            continue
-        up, down = reading.weigh(view, sub)
-        part = sub if entity.by_sub else ""
-        held = parts.get(part, (0, 0))
-        parts[part] = (held[0] + amount * up, held[1] + amount * down)
-    for part, (numerator, denominator) in parts.items():
-        if numerator or denominator:
-            against = numerator > 0 if indicator.lower_is_better else numerator < denominator
-            yield Evidence(entity, part, Fraction(numerator), Fraction(denominator), against, view)
+    return gather(indicator, view).page()[0]

@@ -3,10 +3,7 @@
 Headline and evidence come from the same contributions: the numerators and denominators of all pages add up to those of the record.
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from fractions import Fraction
-from heapq import nsmallest
 from typing import Any
 
 from models.events import EVENT_TYPES
@@ -15,7 +12,7 @@ from models.facts import AT, CODE, EVENT_ID
 from models.instants import format_instant
 from models.records import ScoreRecord
 from models.text import Text
-from scoring.evidence import Evidence, Order, evidence
+from scoring.evidence import Evidence, Gathered, Order, gather, order_of
 from scoring.indicators.base import Exact, Indicator
 from scoring.scores import score_indicator
 from scoring.view import View
@@ -28,18 +25,18 @@ ZEROES = Text("使该项判零", "sets the indicator to 0")
 def explain(indicator: Indicator, view: View) -> Explanation:
     """The whole explanation of a score as of the context's now. The counters must be settled."""
     record, _ = score_indicator(indicator, view)
-    return explanation(indicator, view, record, evidence(indicator, view))
+    return explanation(indicator, view, record, gather(indicator, view))
 
 
 def explanation(
     indicator: Indicator,
     view: View,
     record: ScoreRecord,
-    found: Iterable[Evidence],
+    gathered: Gathered,
     *,
     side: Side | None = None,
     limit: int | None = None,
-    after: str | None = None,
+    after: Order | None = None,
     closing: str | None = None,
 ) -> Explanation:
     """A page of an explanation.
@@ -48,29 +45,23 @@ def explanation(
         indicator: what is explained.
         view: the department and period that the evidence is of.
         record: the score.
-        found: all evidence, in any order.
+        gathered: all evidence.
         side: only what counts for, or against.
         limit: at most so many; None for all.
         after: the cursor of the page before.
         closing: of a closed period the id of its closing.
-
-    Raises:
-        ValueError: `after` is no cursor.
     """
-    held = list(found)
-    counted = Counter(_side(entry) for entry in held)
-    begin = None if after is None else parse_cursor(after)
-    wanted = [entry for entry in held if side in (None, _side(entry)) and (begin is None or entry.order > begin)]
-    shown = nsmallest(len(wanted) if limit is None else limit, wanted, key=lambda entry: entry.order)
+    counted_for, counted_against = gathered.counted()
+    shown, more = gathered.page(against=None if side is None else side == "against", limit=limit, after=after)
     costs = _Costs(indicator, view, record)
     return Explanation(
         record=record,
         title=indicator.title.zh,
         formula=indicator.formula,
         with_numbers=f"{sums_text(indicator, view, record)}; {points_text(indicator, record)}",
-        counted={"against": counted["against"], "for": counted["for"]},
+        counted={"against": counted_against, "for": counted_for},
         evidence=[_row(indicator, view, entry, costs) for entry in shown],
-        next_cursor=cursor(shown[-1].order) if len(shown) < len(wanted) else None,
+        next_cursor=cursor(order_of(shown[-1])) if more else None,
         closing=closing,
     )
 
@@ -130,7 +121,7 @@ class _Costs:
 
     def of(self, entry: Evidence) -> str | None:
         """Exact; None where the thing counts for, or where the score does not follow from the sums."""
-        if not entry.against or self._status != "scored" or (not entry.denominator and not entry.numerator):
+        if not entry.against or entry.zeroes or self._status != "scored":
             return None
         numerator, denominator = self._sums
         numerator += -entry.numerator if self._indicator.lower_is_better else entry.denominator - entry.numerator
@@ -147,19 +138,15 @@ def reason_of(indicator: Indicator, *, against: bool, zeroes: bool) -> Text | No
     return (ZEROES if zeroes else indicator.lost) if against else None
 
 
-def _side(entry: Evidence) -> Side:
-    return "against" if entry.against else "for"
-
-
 def _row(indicator: Indicator, view: View, entry: Evidence, costs: _Costs) -> EvidenceRow:
     zone = view.context.time.zone
-    reason = reason_of(indicator, against=entry.against, zeroes=not entry.numerator and not entry.denominator)
+    reason = reason_of(indicator, against=entry.against, zeroes=entry.zeroes)
     return EvidenceRow(
         kind=entry.kind,
         id=entry.id,
         numerator=str(entry.numerator),
         denominator=str(entry.denominator),
-        counts=_side(entry),
+        counts="against" if entry.against else "for",
         reason=None if reason is None else reason.en,
         costs=costs.of(entry),
         details=_readable(entry.details, zone),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -43,8 +44,8 @@ class Filter:
 
 
 def order_text(order: Order) -> str:
-    """Where a page ends."""
-    return "|".join(order)
+    """Where a page ends. As JSON, for an id may hold anything."""
+    return json.dumps(order)
 
 
 def parse_order(text: str) -> Order:
@@ -53,8 +54,10 @@ def parse_order(text: str) -> Order:
     Raises:
         ValueError: it is none.
     """
-    first, second, third = text.split("|", 2)
-    return first, second, third
+    match json.loads(text):
+        case [str(first), str(second), str(third)]:
+            return first, second, third
+    raise ValueError(f"{text} is not where a page ends")
 
 
 def merged_cases(pages: Sequence[CasePage], wanted: Filter) -> CasePage:
@@ -92,12 +95,11 @@ def _oldest(texts: Iterable[str]) -> str:
 
 
 def _order(sort: Sort, department: str, name: str, began: int, due: int | None) -> Order:
-    if sort == "department":
-        return department, "" if due is None else f"{due:020d}", name
     if sort == "serial":
         return name, department, ""
     instant = began if sort == "accepted" else due
-    return NO_DEADLINE if instant is None else f"{instant:020d}", department, name
+    digits = NO_DEADLINE if instant is None else f"{instant:020d}"
+    return (department, digits, name) if sort == "department" else (digits, department, name)
 
 
 _OF_STATE: Mapping[str, Callable[[Condition], bool]] = {
@@ -200,6 +202,7 @@ def _listed_request(request: Request, city: LiveCity) -> OpenRequest:
     department = city.departments[raised[DEPARTMENT]]
     due, _ = request.due(department)
     given = raised[_REQUEST_DUE_AT] is not None
+    policies = context.rules[context.time.period_of(raised[AT])].policies
     return OpenRequest(
         department=department.code,
         request=request.id,
@@ -210,7 +213,7 @@ def _listed_request(request: Request, city: LiveCity) -> OpenRequest:
         seconds_left=(condition.due_at - context.now) // SECOND,
         due=DueBasis(given=True)
         if given
-        else _counted(context, raised[AT], due.instant, days=context.policies.sharing_workdays, provisional=due.provisional),
+        else _counted(context, raised[AT], due.instant, days=policies.sharing_workdays, provisional=due.provisional),
     )
 
 
@@ -238,15 +241,14 @@ def due_basis(case: Case, department: Department) -> DueBasis | None:
 
 def _counted(context: Context, began: int, due: int, *, days: int, provisional: bool) -> DueBasis:
     """A deadline counted in workdays from the day after an instant."""
-    time, workdays = context.time, context.workdays
-    first, last = time.day_of(began), time.day_of(due - 1)
-    passed = [(day, date_of(day), workdays.is_workday(day)) for day in range(first + 1, last + 1)]
+    first, last = context.time.day_of(began), context.time.day_of(due - 1)
+    off, made_up = context.workdays.unlike_the_week(first + 1, last + 1)
     return DueBasis(
         given=False,
         days=days,
         counted_from=date_of(first).isoformat(),
-        days_off=[date.isoformat() for _, date, works in passed if not works and date.weekday() < 5],
-        made_up=[date.isoformat() for _, date, works in passed if works and date.weekday() >= 5],
+        days_off=[date_of(day).isoformat() for day in off],
+        made_up=[date_of(day).isoformat() for day in made_up],
         provisional=provisional,
     )
 

@@ -31,7 +31,7 @@ class Draw:
 def draw(department: Department, period: int, indicator_id: str) -> Draw:
     """The sample of a department for a period, from what is known as of the context's now (`indicators.md`, Sampling).
 
-    A pure function of the facts, the seed and the policy `visit_tail`; nothing is recorded. `selected` may be empty.
+    A pure function of the facts, and of the seed and the policy `visit_tail` of the period; nothing is recorded. `selected` may be empty.
 
     Raises:
         ValueError: the indicator has no sampling, or its sample for the period is drawn already.
@@ -76,11 +76,11 @@ def _draw_visits(view: View) -> Draw:
         places.setdefault(entry.number[-2:], []).append(place)
     draws = [Draw(_walk(entries, places.get(f"{tail:02d}", ())), tail) for tail in _tails(view)]
     most = max(draws, key=lambda drawn: len(drawn.selected))  # the first of those that give the most: of six, if any gives six
-    return most if len(most.selected) == VISITED_ITEMS or view.context.policies.visit_tail == "best" else draws[0]
+    return most if len(most.selected) == VISITED_ITEMS or view.rules.policies.visit_tail == "best" else draws[0]
 
 
 def _tails(view: View) -> list[int]:
-    seed, code = view.context.ruleset.seed, view.department.code
+    seed, code = view.rules.seed, view.department.code
     return sorted(range(100), key=lambda tail: hash_of(seed, view.label, code, VisitReduction.id, f"{tail:02d}"))
 
 
@@ -118,19 +118,19 @@ def _walk(entries: Sequence[_Entry], candidates: Iterable[int]) -> list[str]:
 
 
 def _draw_items(department: Department, period: int, indicator: str) -> list[str]:
+    seed = department.context.rules[period].seed
     active = _active_items(department, period, department.context.now)
     round_, last_drawn = _replay(department, period, indicator)
     wanted = min(ITEMS_A_MONTH[indicator], len(active))
     selected: list[str] = []
     while len(selected) < wanted:
         left = {item for item in active if last_drawn.get(item, 0) < round_} - set(selected)
-        selected += _in_order(left, department, indicator, round_)[: wanted - len(selected)]
+        selected += _in_order(left, department.code, indicator, round_, seed)[: wanted - len(selected)]
         round_ += 1
     return selected
 
 
-def _in_order(items: Iterable[str], department: Department, indicator: str, round_: int) -> list[str]:
-    seed, code = department.context.ruleset.seed, department.code
+def _in_order(items: Iterable[str], code: str, indicator: str, round_: int, seed: str) -> list[str]:
     return sorted(items, key=lambda item: (hash_of(seed, round_, code, indicator, item), item))
 
 
@@ -139,7 +139,8 @@ def _replay(department: Department, period: int, indicator: str) -> tuple[int, d
 
     A round has an item once: one drawn again while the round goes on was drawn in the next. The round ends with the draw
     after which every item then active has been drawn in it; the last one left may also have been retired since, which the
-    next draw finds.
+    next draw finds. What was drawn is read from the log and no seed: a round goes on when a ruleset with another one takes effect,
+    and only the order of what is left in it follows the new seed.
     """
     round_ = 1
     last_drawn: dict[str, int] = {}

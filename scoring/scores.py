@@ -60,14 +60,14 @@ def score_indicator(indicator: Indicator, view: View) -> tuple[ScoreRecord, Frac
         provisional=bool(doubts),
         reasons=reasons + doubts,
         as_of=format_instant(view.context.now, view.context.time.zone),
-        ruleset=view.context.identity,
+        ruleset=view.rules.identity,
         version=view.department.version,
     )
     return record, points
 
 
 def _without_workload(indicator: Indicator, view: View) -> tuple[ScoreStatus, Fraction]:
-    policy = view.context.policies.zero_denominator
+    policy = view.rules.policies.zero_denominator
     if policy == "full" or indicator.always_full_when_vacuous:
         return "vacuous", Fraction(indicator.max_points)
     return ("vacuous" if policy == "zero" else "no_data"), Fraction(0)
@@ -94,7 +94,7 @@ def score_period(department: Department, period: int, view: View | None = None) 
 
 def _total(view: View, records: list[ScoreRecord], base: Fraction, deductions: Fraction) -> TotalRecord:
     total = base - deductions
-    if view.context.policies.floor_total:
+    if view.rules.policies.floor_total:
         total = max(Fraction(0), total)
     return TotalRecord(
         department=view.department.code,
@@ -112,7 +112,7 @@ def _total(view: View, records: list[ScoreRecord], base: Fraction, deductions: F
         provisional=any(record.provisional for record in records),
         reasons=[reason for reason in _TOTAL_REASONS if any(reason in record.reasons for record in records)],
         as_of=records[0].as_of,
-        ruleset=view.context.identity,
+        ruleset=view.rules.identity,
         version=view.department.version,
     )
 

@@ -1,7 +1,7 @@
 """What an indicator sees: one department in one period, as of the context's now."""
 
 from models.facts import Fact
-from scoring.context import Context
+from scoring.context import Context, Rules
 from scoring.department import Department
 from scoring.local_time import period_label
 
@@ -23,6 +23,11 @@ class View:
     def context(self) -> Context:
         """The context of the department."""
         return self.department.context
+
+    @property
+    def rules(self) -> Rules:
+        """The policies, seed and identity of the ruleset in force in the period."""
+        return self.department.context.rules[self.period]
 
     def flow(self, component: str) -> Cell:
         """What a component counts in the period, by sub."""

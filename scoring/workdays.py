@@ -49,6 +49,8 @@ class Workdays:
         days = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
         flags = [self._is_workday(day) for day in days]
         self._workdays_before = [0, *accumulate(flags)]
+        self._off = [n for n, (day, works) in enumerate(zip(days, flags, strict=True)) if not works and day.weekday() < _SATURDAY]
+        self._made_up = [n for n, (day, works) in enumerate(zip(days, flags, strict=True)) if works and day.weekday() >= _SATURDAY]
         self._unpublished_before = [0, *accumulate(not self.covers(day.year) for day in days)]
         self.digest = hashlib.sha256(bytes(flags) + repr(sorted(self._covered_years())).encode()).hexdigest()
 
@@ -74,6 +76,11 @@ class Workdays:
     def between(self, first: int, end: int) -> int:
         """The number of workdays d with first ≤ d < end; 0 when end ≤ first."""
         return max(0, self._workdays_before[end] - self._workdays_before[first])
+
+    def unlike_the_week(self, first: int, end: int) -> tuple[list[int], list[int]]:
+        """The days d with first ≤ d < end from Monday to Friday that are off, and the Saturdays and Sundays that are worked."""
+        off, made_up = (held[bisect_left(held, first) : bisect_left(held, end)] for held in (self._off, self._made_up))
+        return off, made_up
 
     def unpublished(self, first: int, end: int) -> bool:
         """Whether a day d with first ≤ d < end lies in a year not published yet."""

@@ -284,7 +284,14 @@ class Publisher:
             return None
         self._heartbeat_at = now
         number = self.state.number
-        beat = Heartbeat(partition=number, as_of=self._text(now), lag=lag, catching_up=not self.state.caught_up, worker=worker)
+        beat = Heartbeat(
+            partition=number,
+            as_of=self._text(now),
+            lag=lag,
+            catching_up=not self.state.caught_up,
+            worker=worker,
+            ruleset=self.state.city.context.identity,
+        )
         return "status", f"partition|{number}", beat
 
     def _text(self, instant: int) -> str:

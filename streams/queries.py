@@ -4,8 +4,9 @@ Whoever asks finds the owner through the registry. While a partition moves, or i
 """
 
 import asyncio
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
@@ -18,14 +19,17 @@ from models.identifiers import PeriodLabel
 from models.records import Record, ScoreRecord
 from models.settings import Settings
 from scoring.city import City
-from scoring.evidence import Evidence, evidence_in_slices
-from scoring.explaining import explanation
+from scoring.department import Department
+from scoring.entities.base import Entity
+from scoring.evidence import Gathered
+from scoring.explaining import explanation, parse_cursor
 from scoring.indicators import BY_ID, INDICATORS
 from scoring.indicators.base import Indicator
 from scoring.live import LiveCity
 from scoring.local_time import parse_period
-from scoring.open_things import Filter, Sort, merged_cases, merged_requests, open_cases, open_requests
+from scoring.open_things import Filter, Sort, merged_cases, merged_requests, open_cases, open_requests, parse_order
 from scoring.periods import Closing, city_at
+from scoring.samples_state import sample_states
 from scoring.scores import parse_record, score_indicator
 from scoring.view import View, scored_periods
 from streams.closing import read_log
@@ -36,14 +40,12 @@ from streams.pipeline import Pipeline
 PREFIX = "/queries/"
 # Entities looked at in one go: some 5 ms.
 SLICE = 500
-# A department that changes all the time is then looked at in one piece.
-TRIES = 5
 # Cities as they stood at a closing, which cost the reading of a changelog partition.
 KEPT_CITIES = 4
 RETRY_SECONDS = "2"
-EVERYTHING = 1 << 62
 # Rows of an answer: some 30 ms.
 MAX_LIMIT = 1_000
+NUMBER = re.compile("[0-9]{1,6}")
 T = TypeVar("T")
 Page = TypeVar("Page", CasePage, RequestPage)
 
@@ -88,7 +90,7 @@ class Queries:
     def add_routes(self, server: web.Application) -> None:
         """Serve the queries."""
         answers: dict[str, Callable[[Mapping[str, str]], Any]] = {
-            "explain": self.explain, "counts": self.counts, "cases": self.cases, "requests": self.requests,
+            "explain": self.explain, "counts": self.counts, "cases": self.cases, "requests": self.requests, "samples": self.samples,
         }  # fmt: skip
         for name, answer in answers.items():
             server.router.add_get(PREFIX + name, _handler(answer))
@@ -98,41 +100,44 @@ class Queries:
         indicator = BY_ID.get(asked.get("indicator", ""))
         if indicator is None:
             raise QueryError(404, f"there is no indicator {asked.get('indicator', '')[:64]!r}; the ids are: {', '.join(BY_ID)}")
+        side, limit, after = _one_of(asked, "side", get_args(Side)), _limit(asked), _cursor(asked, parse_cursor)
         found = await self._find(asked)
-        entries = await self._evidence(indicator, found)
-        return explanation(
-            indicator, found.view, found.record(indicator), entries,
-            side=_one_of(asked, "side", get_args(Side)), limit=_limit(asked), after=asked.get("after"),
-            closing=None if found.closing is None else found.closing.id,
-        )  # fmt: skip
+        gathered = await self._gather(indicator, found)
+        closing = None if found.closing is None else found.closing.id
+        return explanation(indicator, found.view, found.record(indicator), gathered, side=side, limit=limit, after=after, closing=closing)
 
     async def counts(self, asked: Mapping[str, str]) -> dict[str, tuple[int, int]]:
         """How many things count for and against, by indicator: `department`, `period`."""
         found = await self._find(asked)
-        counted = {}
-        for indicator in INDICATORS:
-            entries = await self._evidence(indicator, found)
-            against = sum(entry.against for entry in entries)
-            counted[indicator.id] = (len(entries) - against, against)
-        return counted
+        return {indicator.id: (await self._gather(indicator, found)).counted() for indicator in INDICATORS}
+
+    async def samples(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The samples of a department for a period, and how far they are: `department`, `period`."""
+        code = asked.get("department", "")
+        department = self._state(partition_of(code, self._settings.partitions)).city.departments.get(code)
+        if department is None:
+            raise QueryError(404, f"nothing is known of a department {code[:64]}")
+        return [state.model_dump() for state in sample_states(department, asked.get("period", ""))]
 
     async def cases(self, asked: Mapping[str, str]) -> CasePage:
         """Open cases: `state`, `partitions`; `departments`, `item`, `text`, `sort`, `limit`, `after`."""
         state: CaseState = _one_of(asked, "state", get_args(CaseState)) or "open"
         wanted = _filter(asked)
-        return merged_cases([open_cases(city, state, wanted) for city in self._cities(asked)], wanted)
+        return merged_cases([open_cases(city, state, wanted) async for city in self._cities(asked)], wanted)
 
     async def requests(self, asked: Mapping[str, str]) -> RequestPage:
         """Open requests, in the same way."""
         state: RequestState = _one_of(asked, "state", get_args(RequestState)) or "open"
         wanted = _filter(asked)
-        return merged_requests([open_requests(city, state, wanted) for city in self._cities(asked)], wanted)
+        return merged_requests([open_requests(city, state, wanted) async for city in self._cities(asked)], wanted)
 
-    def _cities(self, asked: Mapping[str, str]) -> Iterable[LiveCity]:
-        numbers = asked.get("partitions", "")
-        if not all(number.isdigit() for number in numbers.split(",")):
+    async def _cities(self, asked: Mapping[str, str]) -> AsyncIterator[LiveCity]:
+        numbers = asked.get("partitions", "").split(",")
+        if not all(map(NUMBER.fullmatch, numbers)):
             raise QueryError(422, "partitions: numbers with commas between them")
-        return [self._state(int(number)).city for number in numbers.split(",")]
+        for number in numbers:
+            yield self._state(int(number)).city
+            await asyncio.sleep(0)  # a partition at a time: each may take some 10 ms
 
     def _state(self, number: int) -> PartitionState:
         if number not in self.owned():
@@ -154,6 +159,8 @@ class Queries:
             return Found(state.city, View(department, period))
         records = map(parse_record, state.frozen[code, label].records)
         frozen = {record.indicator: record for record in records if isinstance(record, ScoreRecord)}
+        if not frozen:
+            raise QueryError(404, f"{code} had no score in {label} when it was closed: nothing of it had arrived")
         city = await self._city_at(state, closing, label)
         return Found(city, View(city.department(code), period, closed=True), closing, frozen)
 
@@ -165,7 +172,7 @@ class Queries:
             if city is None:
                 try:
                     log = await read_log(self._settings, state.number, {closing.department})
-                except KafkaError as error:
+                except (KafkaError, OSError) as error:
                     raise QueryError(503, f"the changelog cannot be read at the moment ({type(error).__name__}); ask again") from None
                 city = await asyncio.to_thread(city_at, closing, log[closing.department], state.city.context)
             self._closed[key] = city
@@ -174,25 +181,36 @@ class Queries:
                 self._closed.popitem(last=False)
         return city
 
-    async def _evidence(self, indicator: Indicator, found: Found) -> list[Evidence]:
-        """Everything counted, looked at in slices that block no one for long; again from the start if something has changed in between."""
+    async def _gather(self, indicator: Indicator, found: Found) -> Gathered:
+        """All evidence, as it stands at the end, looked at in slices that block no one for long: what changes meanwhile once more."""
         department = found.view.department
-        for attempt in range(TRIES):
-            last = attempt == TRIES - 1
-            if isinstance(found.city, LiveCity):
-                found.city.settle_department(department.code)
-            revision = department.revision
-            entries: list[Evidence] = []
-            for some in evidence_in_slices(indicator, found.view, EVERYTHING if last else SLICE):
-                entries += some
-                if last:
-                    continue
-                await asyncio.sleep(0)
-                if department.revision != revision or not department.is_settled:
-                    break
-            else:
-                return entries
-        raise AssertionError  # the last attempt is not broken off
+        await _settle(found.city, department)
+        gathered, changed = Gathered(indicator, found.view), set[Entity]()
+        department.watchers.append(changed)
+        try:
+            entities = gathered.entities()
+            while len(entities) > SLICE:
+                for begin in range(0, len(entities), SLICE):
+                    gathered.look_at(entities[begin : begin + SLICE])
+                    await asyncio.sleep(0)
+                await _settle(found.city, department)
+                gathered.forget(changed)
+                entities = list(changed)
+                changed.clear()
+        finally:
+            department.watchers.remove(changed)
+        gathered.look_at(entities)
+        gathered.look_at_zeroing()
+        return gathered
+
+
+async def _settle(city: City, department: Department) -> None:
+    """Bring a department up to date, in slices; with nothing awaited after the last one."""
+    if isinstance(city, LiveCity):
+        city.settle_department(department.code, SLICE)
+        while not department.is_settled:
+            await asyncio.sleep(0)
+            city.settle_department(department.code, SLICE)
 
 
 def _handler(answer: Callable[[Mapping[str, str]], Any]) -> Callable[[web.Request], Any]:
@@ -202,8 +220,6 @@ def _handler(answer: Callable[[Mapping[str, str]], Any]) -> Callable[[web.Reques
         except QueryError as error:
             headers = {"Retry-After": RETRY_SECONDS} if error.status == web.HTTPServiceUnavailable.status_code else {}
             return web.json_response({"detail": str(error)}, status=error.status, headers=headers)
-        except ValueError:
-            return web.json_response({"detail": "cursor: give the next_cursor of the page before, or none for the first page"}, status=422)
         if isinstance(found, Record):
             return web.Response(body=found.model_dump_json().encode(), content_type="application/json")
         return web.json_response(found)
@@ -223,13 +239,22 @@ def _one_of(asked: Mapping[str, str], name: str, values: tuple[T, ...]) -> T | N
 
 def _limit(asked: Mapping[str, str]) -> int:
     given = asked.get("limit", str(MAX_LIMIT))
-    if not given.isdigit() or not 1 <= int(given) <= MAX_LIMIT:
+    if not NUMBER.fullmatch(given) or not 1 <= int(given) <= MAX_LIMIT:
         raise QueryError(422, f"limit: a number from 1 to {MAX_LIMIT}")
     return int(given)
 
 
+def _cursor(asked: Mapping[str, str], parse: Callable[[str], T]) -> T | None:
+    given = asked.get("after")
+    try:
+        return None if given is None else parse(given)
+    except ValueError:
+        raise QueryError(422, "cursor: give the next_cursor of the page before, or none for the first page") from None
+
+
 def _filter(asked: Mapping[str, str]) -> Filter:
     departments = asked.get("departments")
+    _cursor(asked, parse_order)
     return Filter(
         departments=None if departments is None else frozenset(departments.split(",")),
         item=asked.get("item"),

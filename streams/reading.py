@@ -50,8 +50,12 @@ class LogReader:
 
     def end(self, topic: str, partition: int) -> int:
         """The end offset of a partition."""
-        place = TopicPartition(self._settings.topic(topic), partition)
-        return int(self._consumer.end_offsets([place])[place])
+        return self.ends([(topic, partition)])[topic, partition]
+
+    def ends(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The end offsets of partitions, each a topic and a number."""
+        asked = {TopicPartition(self._settings.topic(topic), number): (topic, number) for topic, number in places}
+        return {asked[place]: int(end) for place, end in self._consumer.end_offsets(list(asked)).items()}
 
     def rewind(self, topic: str, partition: int) -> None:
         """Read a partition from its start again."""

@@ -7,7 +7,7 @@ everything has been read on.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from models.records import Recount, RecountCause, RecountCauseKind, RecountDiffe
 from models.wire import Rejection, misplaced, parse_chunk
 from scoring.city import City
 from scoring.context import Context
-from scoring.local_time import period_label
+from scoring.local_time import parse_period, period_label
 from scoring.periods import Arrived, Closing, closings, frozen
 from scoring.scores import AnyRecord, parse_record, score_period
 from scoring.view import scored_periods
@@ -233,6 +233,20 @@ class Pair:
         return all(_content(now) == _content(then) for now, then in ((self.log, before.log), (self.live, before.live)))
 
 
+@dataclass(slots=True)
+class PartitionCount:
+    """What recounting one partition has found."""
+
+    differences: list[RecountDifference]
+    events: int  # records of the input topics read
+    records: int  # score records looked at
+    strays: dict[tuple[str, int], dict[str, Stray]]
+
+
+# Counts partitions; another process may do it. Given: their numbers, and the departments that have scores.
+Counting = Callable[[Sequence[int], set[str]], Iterable[PartitionCount]]
+
+
 class Recounter:
     """Counts everything again and compares. Raises what its source and the read model raise when they cannot be reached."""
 
@@ -248,16 +262,30 @@ class Recounter:
         self._pause = pause
         self._strays: dict[tuple[str, int], dict[str, Stray]] = {}
         self._records = 0
-        self._events = 0
 
-    def run(self, period: str | None, department: str | None, advance: Callable[[int], None]) -> Recount:
-        """Recount all, or a period, or a department; `advance` is told how many records have been read."""
+    def run(self, period: str | None, department: str | None, advance: Callable[[int], None], counting: Counting | None = None) -> Recount:
+        """Recount all, or a period, or a department.
+
+        Args:
+            period: only this one.
+            department: only this one.
+            advance: told how many records have been read.
+            counting: counts the partitions in its own way; by default one after the other, here.
+        """
         started = self._clock.now()
         numbers = range(self._partitions) if department is None else [partition_of(department, self._partitions)]
         served = self._model.scored_departments()
+
+        def here(numbers: Sequence[int], served: set[str]) -> Iterable[PartitionCount]:
+            return (self.partition(number, served, period, department, advance) for number in numbers)
+
         found: list[RecountDifference] = []
-        for number in numbers:
-            found += self._partition(number, served, period, department, advance)
+        events = records = 0
+        for counted in (counting or here)(numbers, served):
+            found += counted.differences
+            events, records = events + counted.events, records + counted.records
+            for place, strays in counted.strays.items():
+                self._strays.setdefault(place, {}).update(strays)
         found += self._not_sent_on(department)
         found.sort(key=lambda d: (d.state != "different", d.department, d.period, d.indicator))
         now = self._clock.now()
@@ -265,16 +293,18 @@ class Recounter:
         return Recount(
             at=self._model.text(now),
             seconds=round((now - started) / SECOND, 3),
-            events=self._events,
-            records=self._records,
+            events=events,
+            records=records,
             mismatches=different,
             not_compared=len(found) - different,
             differences=found,
         )
 
-    def _partition(
+    def partition(
         self, number: int, served: set[str], period: str | None, department: str | None, advance: Callable[[int], None]
-    ) -> list[RecountDifference]:
+    ) -> PartitionCount:
+        """Recount one partition. `served`: the departments that have scores."""
+        self._records = 0
         log = PartitionLog(number, self._partitions)
         codes: set[str] | None = None  # still to be compared; None: all
         before: dict[Key, Pair] = {}
@@ -294,9 +324,6 @@ class Recounter:
             codes = {key[0] for key, pair in pairs.items() if not pair.other_rules}
             if not codes:
                 break
-        self._events += log.consumed
-        for place, strays in log.strays.items():
-            self._strays.setdefault(place, {}).update(strays)
         causes = log.causes()
         found = [_difference(key, pair, before.get(key), causes, moved=moved) for key, pair in pairs.items()]
         told = {difference.department for difference in found if difference.state == "different"}
@@ -305,7 +332,7 @@ class Recounter:
             definite = [each for each in held if each.kind in DEFINITE]
             if definite and code not in told and department in (None, code):
                 found.append(_of_events(code, definite))
-        return found
+        return PartitionCount(found, log.consumed, self._records, log.strays)
 
     def _compare(self, log: PartitionLog, codes: set[str], period: str | None, *, first: bool) -> dict[Key, Pair]:
         """What differs in some departments, log and read model having been read as of nearly the same instant."""
@@ -383,7 +410,7 @@ def _with_closing(pair: Pair, key: Key, log: PartitionLog, closing: Closing | No
         return pair
     if closing is None or closing.id != held.closing:
         return replace(pair, frozen_by=held.closing)
-    return replace(pair, other_rules=pair.live is not None and pair.live["ruleset"] != context.identity)
+    return replace(pair, other_rules=pair.live is not None and pair.live["ruleset"] != context.rules[parse_period(key[1])].identity)
 
 
 def _key(record: AnyRecord) -> Key:

@@ -44,6 +44,7 @@ async def keep_registered(settings: Settings, address: str, owned: Callable[[], 
     try:
         while True:
             held = set(owned())
+            told &= held  # what went elsewhere and comes back is told at once
             if held - told or looks >= RENEW_LOOKS:
                 looks = 0
                 try:

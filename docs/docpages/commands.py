@@ -105,7 +105,8 @@ def _usage(parameter: Parameter) -> str:
 def _option(parameter: Parameter) -> str:
     # Inside Annotated the first name given lies where the default would be.
     declared = (parameter.info.default, *(parameter.info.param_decls or ()))
-    return ", ".join(name for name in declared if isinstance(name, str) and name.startswith("-")) or f"--{parameter.name.replace('_', '-')}"
+    names = ", ".join(name for name in declared if isinstance(name, str) and name.startswith("-"))
+    return names.replace("/", ", ") or f"--{parameter.name.replace('_', '-')}"  # a flag with its opposite is declared as --a/--b
 
 
 def _value(parameter: Parameter) -> str:

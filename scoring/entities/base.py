@@ -26,6 +26,7 @@ class Entity:
 
     __slots__ = ("id",)
     kind: ClassVar[str]
+    components: ClassVar[frozenset[str]]  # those that it may contribute to
     by_sub: ClassVar[bool] = False  # whether its evidence is a row a sub (a sample: a row an acceptance number)
 
     def __init__(self, identifier: str) -> None:

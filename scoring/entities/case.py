@@ -39,6 +39,7 @@ class Case(Entity):
 
     __slots__ = ("accepted", "completed", "dispatches", "issued", "licences", "passed", "pauses", "tests", "voided")
     kind = "case"
+    components = frozenset({"issued", "ingested", "received", "completed", "granted", "licensed", "overdue", "case_calendar", "dispatched"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -71,26 +72,31 @@ class Case(Entity):
         """Flow for indicators 4, 6, 8, 9 and 16, each in the period of the instant that the indicator names."""
         if not self.counts:
             return []
-        time = department.context.time
-        cohort = department.context.policies.aggregation == "cohort"
+        time, rules = department.context.time, department.context.rules
         out: list[Contribution] = []
         passed = self.passed
         if self.issued is not None:
             period = time.period_of(self.issued[AT])
             out.append(("issued", period, self.issued[ITEM], 1))
-            if cohort and passed is not None and passed[AT] < time.end_of(period):
+            if passed is not None and passed[AT] < time.end_of(period) and rules[period].policies.aggregation == "cohort":
                 out.append(("ingested", period, "", 1))
-        if not cohort and passed is not None:
-            out.append(("ingested", time.period_of(passed[AT]), "", 1))
+                passed = None  # counted: in no other period again, whatever that one's policy
+        if passed is not None:
+            period = time.period_of(passed[AT])
+            if rules[period].policies.aggregation == "flow":
+                out.append(("ingested", period, "", 1))
         if self.accepted is not None:
             out.append(("received", time.period_of(self.accepted[AT]), "", 1))
         if self.completed is not None:
             self._add_completion(self.completed, department, out)
         if self.dispatches is not None:
-            for licence, dispatch in self.dispatches.items():
-                if not department.licence_voided(licence):
-                    out.append(("dispatched", time.period_of(dispatch[AT]), "", 1))
+            self._add_dispatches(self.dispatches, department, out)
         return out
+
+    def _add_dispatches(self, dispatches: dict[str, Fact], department: Department, out: list[Contribution]) -> None:
+        for licence, dispatch in dispatches.items():
+            if not department.licence_voided(licence):
+                out.append(("dispatched", department.context.time.period_of(dispatch[AT]), "", 1))
 
     def _add_completion(self, completed: Fact, department: Department, out: list[Contribution]) -> None:
         period = department.context.time.period_of(completed[AT])

@@ -23,6 +23,7 @@ class Item(Entity):
 
     __slots__ = ("cases", "last_acceptance", "published", "versions")
     kind = "item"
+    components = frozenset({"active_items", "depth", "instant_items", "docking", "statutory_days", "promised_days"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)

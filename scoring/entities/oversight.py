@@ -22,6 +22,7 @@ class Complaint(Entity):
 
     __slots__ = ("reversed", "upheld")
     kind = "complaint"
+    components = frozenset({"complaints"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -48,6 +49,7 @@ class Defect(Entity):
 
     __slots__ = ("cleared", "confirmed")
     kind = "defect"
+    components = frozenset({"defects"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -81,6 +83,7 @@ class Sample(Entity):
 
     __slots__ = ("drawn", "inspections")
     kind = "sample"
+    components = frozenset({"sampled", "uninspected", "not_achieved"})
     by_sub = True
 
     def __init__(self, identifier: str) -> None:
@@ -126,6 +129,7 @@ class GuideCheck(Entity):
 
     __slots__ = ("checked",)
     kind = "check"
+    components = frozenset({"guide_errors"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -154,6 +158,7 @@ class Test(Entity):
     __test__ = False  # not a test of pytest's
     __slots__ = ("disposed", "raised")
     kind = "test"
+    components = frozenset({"tests", "tests_failed", "test_calendar"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)

@@ -19,6 +19,7 @@ class Objection(Entity):
 
     __slots__ = ("flagged", "passed", "repaired", "upheld")
     kind = "objection"
+    components = frozenset({"objections_licence", "objections_data", "resolved_licence", "resolved_data"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -35,7 +36,7 @@ class Objection(Entity):
         return int(max(self.repaired[AT], self.passed[AT]))
 
     def contributions(self, department: Department) -> list[Contribution]:
-        """Open from the period of its flag to that of its resolution, in which it counts as resolved."""
+        """Counted in the period of its flag, and up to that of its resolution in those that carry it in; resolved in the last."""
         if self.flagged is None or self.upheld:
             return []
         time = department.context.time
@@ -44,12 +45,19 @@ class Objection(Entity):
         resolved = None if self.resolved_at is None else time.period_of(self.resolved_at)
         if resolved is not None and resolved < first:
             return []
-        carried = department.context.policies.objection_carry_in
-        last = resolved if carried else first
+        rules = department.context.rules
+
+        def carried_into(period: int) -> bool:
+            return (resolved is None or period <= resolved) and rules[period].policies.objection_carry_in
+
         out: list[Contribution] = [(f"objections_{subject}", first, "", 1)]
-        if last is not None:
-            out.append((f"objections_{subject}", last + 1, "", -1))
-        if resolved is not None and (carried or resolved == first):
+        counted = True
+        after = first + 1 if resolved is None else resolved + 1
+        for period in sorted({first + 1, after, *(change for change in department.context.rules_change_in if change > first)}):
+            if carried_into(period) != counted:
+                counted = not counted
+                out.append((f"objections_{subject}", period, "", 1 if counted else -1))
+        if resolved is not None and (resolved == first or carried_into(resolved)):
             out.append((f"resolved_{subject}", resolved, "", 1))
         return out
 

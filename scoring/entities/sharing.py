@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ class Request(Entity):
 
     __slots__ = ("handled", "raised", "withdrawn")
     kind = "request"
+    components = frozenset({"request_calendar", "requests_in_time", "requests_due"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -46,7 +47,8 @@ class Request(Entity):
         due_at: int | None = self.raised[_DUE_AT]
         if due_at is not None:
             return Due(due_at, inclusive=True, provisional=False), time.period_of(due_at)
-        deadline = context.workdays.after(time.day_of(self.raised[AT]), context.policies.sharing_workdays)
+        workdays = context.rules[time.period_of(self.raised[AT])].policies.sharing_workdays
+        deadline = context.workdays.after(time.day_of(self.raised[AT]), workdays)
         end = time.end_of_day(deadline.day)
         return Due(end, inclusive=False, provisional=deadline.provisional), time.period_of(end - 1)
 
@@ -107,6 +109,7 @@ class Interface(Entity):
 
     __slots__ = ("failures", "versions")
     kind = "interface"
+    components = frozenset({"interfaces", "interfaces_failed"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -156,7 +159,7 @@ class Interface(Entity):
         return failed, failing_from
 
     def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
-        """Its unplanned failures."""
+        """Its unplanned failures that began before the cut-off."""
         failures = [
             {
                 "failure": name,
@@ -164,7 +167,7 @@ class Interface(Entity):
                 "recovered_at": None if failure.recovered is None else failure.recovered[AT],
             }
             for name, failure in sorted(self.failures.items())
-            if failure.failed is not None and failure.unplanned
+            if failure.failed is not None and failure.unplanned and failure.failed[AT] < cutoff
         ]
         return {"failures": failures} if failures else {}
 
@@ -179,6 +182,7 @@ class Table(Entity):
 
     __slots__ = ("updates", "versions")
     kind = "table"
+    components = frozenset({"tables", "tables_missed"})
 
     def __init__(self, identifier: str) -> None:
         super().__init__(identifier)
@@ -253,12 +257,13 @@ class Table(Entity):
         return self.next_due(department)
 
     def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
-        """Its cycle and last update."""
-        version = self.versions.by(department.context.now)
+        """Its cycle and last update by the cut-off."""
+        version = self.versions.before(cutoff)
         if version is None or not self.active(version):
             return {}
         found = {"cycle_days": version[_CYCLE_DAYS], "first_due_at": version[_FIRST_DUE_AT]}
-        return {**found, "updated_at": self.updates[-1]} if self.updates else found
+        place = bisect_left(self.updates, cutoff)
+        return {**found, "updated_at": self.updates[place - 1]} if place else found
 
     def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
         """Its versions; of its updates only the instants are kept."""

@@ -15,9 +15,9 @@ from models.wire import Rejection
 from streams import acls as access
 from streams import topics as topic_specs
 from streams.cli.checking import check_files
-from streams.cli.sender import EventSender
 from streams.cli.support import Exit, Rejections, fail, output, read_lines, say, the_calendar, the_ruleset, the_settings
 from streams.kafka_clients import kafka_fault
+from streams.sender import EventSender
 
 topics = typer.Typer(help="Make and check the topics.", no_args_is_help=True)
 

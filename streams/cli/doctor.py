@@ -61,7 +61,7 @@ def doctor(
     if settings_only:
         _print_settings(settings)
         return Exit.RIGHT
-    checks: list[Check] = [_rules, _calendar, _broker, _redis, _read_model, _quarantine, _paused, _recount]
+    checks: list[Check] = [_rules, _calendar, _broker, _redis, _read_model, _rules_of_workers, _quarantine, _paused, _recount]
     findings = [finding for check in (*checks, *([_changelog] if deep else [])) for finding in check(settings)]
     for finding in findings:
         if json:
@@ -82,7 +82,7 @@ def _print_settings(settings: Settings) -> None:
 
 def _rules(settings: Settings) -> Iterator[Finding]:
     held = the_ruleset(None)
-    yield Finding("ruleset", right=True, text=held.identity(settings.timezone, the_calendar().digest))
+    yield Finding("ruleset", right=True, text=held.chain_identity(settings.timezone, the_calendar().digest))
 
 
 def _calendar(settings: Settings) -> Iterator[Finding]:
@@ -179,6 +179,29 @@ def _read_model(settings: Settings) -> Iterator[Finding]:
     if freshness.catching_up:
         text = say(f"分区 {list(freshness.catching_up)} 正在追赶", f"partitions {list(freshness.catching_up)} are catching up")
         yield Finding("read model", right=True, text=text)
+
+
+def _rules_of_workers(settings: Settings) -> Iterator[Finding]:
+    """Whether all workers count by the ruleset, time zone and calendar of these settings; those of older versions do not say."""
+    try:
+        heartbeats = open_read_model(settings).status().heartbeats
+    except (redis.RedisError, OSError):
+        return
+    own = the_ruleset(None).chain_identity(settings.timezone, the_calendar().digest)
+    workers: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for beat in heartbeats:
+        if beat.ruleset is not None:
+            workers[beat.ruleset][beat.worker].append(beat.partition)
+    for ruleset, held in sorted(workers.items()):
+        parts = {worker: sorted(numbers) for worker, numbers in sorted(held.items())}
+        named = ", ".join(say(f"{worker}（分区 {numbers}）", f"{worker} (partitions {numbers})") for worker, numbers in parts.items())
+        text = say(f"{named} 按 {ruleset} 计分", f"{named}: scores by {ruleset}")
+        advice = say(
+            f"，而这里的设置是 {own}：让各处的 ONESTOP_RULESET、ONESTOP_TIMEZONE、ONESTOP_CALENDAR_FILE 相同，再重启 worker",
+            f", but the settings here say {own}: let ONESTOP_RULESET, ONESTOP_TIMEZONE and ONESTOP_CALENDAR_FILE be the same everywhere, "
+            "then restart the workers",
+        )
+        yield Finding("ruleset", right=ruleset == own, text=text if ruleset == own else text + advice)
 
 
 def _quarantine(settings: Settings) -> Iterator[Finding]:

@@ -91,14 +91,18 @@ def _live(department: str, period: str, indicator: str) -> Explanation:
 def _whole(workers: Workers, department: str, period: str, indicator: str) -> Explanation:
     """All pages of one score: read again from the first when a fact has changed it in between."""
     for _ in range(TRIES):
-        page = workers.explain(department, period, indicator)
-        rows, counted, version = page.evidence, page.counted, page.record.version
-        while page.next_cursor is not None and (page.counted, page.record.version) == (counted, version):
+        page = first = workers.explain(department, period, indicator)
+        rows = first.evidence
+        while page.next_cursor is not None and _same(page, first):
             page = workers.explain(department, period, indicator, after=page.next_cursor)
             rows = [*rows, *page.evidence]
-        if (page.counted, page.record.version) == (counted, version):
+        if _same(page, first):
             return page.model_copy(update={"evidence": rows})
     return fail(f"the score of {department} changes faster than its evidence can be read; ask again", Exit.UNREACHABLE)
+
+
+def _same(page: Explanation, other: Explanation) -> bool:
+    return page.counted == other.counted and page.record.model_copy(update={"as_of": other.record.as_of}) == other.record
 
 
 def _print(indicator: Indicator, explanation: Explanation) -> None:

@@ -8,11 +8,11 @@ from models.events import INPUT_TOPICS
 from models.instants import format_instant
 from models.records import TopicControl
 from streams.cli.broker import reaching_kafka
-from streams.cli.sender import EventSender
 from streams.cli.support import By, Exit, fail, output, say, the_settings, the_user, the_zone
 from streams.clock import SystemClock
 from streams.control import CLOCK_KEY, CONTROL, control_key
 from streams.reading import LogReader, read_topic
+from streams.recording import Person, recording
 
 Topic = Annotated[str, typer.Argument(help="An input topic, for example cases.")]
 
@@ -69,10 +69,9 @@ def _order(topic: str, state: str, why: str, by: str | None) -> Exit:
             reader.close()
         at = format_instant(SystemClock().now(), the_zone())
         order = TopicControl.model_validate({"topic": topic, "state": state, "by": user, "at": at, "why": why, "passing": passing})
-        sender = EventSender(settings)
-        sender.put(CONTROL, control_key(topic), order.to_json(), 0)
-        sender.flush()
-        sender.close()
+        with recording(settings, Person(user, "command", "onestop quarantine")) as recorder:
+            recorder.note("topic.paused" if state == "paused" else "topic.resumed", topic, why=why or None)
+            recorder.sender.put(CONTROL, control_key(topic), order.to_json(), 0)
     done = say("已暂停", "is paused") if state == "paused" else say("已恢复", "flows again")
     output().print(f"{topic} {done}", highlight=False)
     return Exit.RIGHT

@@ -9,7 +9,26 @@ import typer
 
 from models.settings import SettingsError
 from scoring.indicators import INDICATORS
-from streams.cli import broker, doctor, explain, flow, offline, period, quarantine, recount, rules, serving, simulate, up, users
+from streams.cli import (
+    audit,
+    broker,
+    doctor,
+    explain,
+    flow,
+    offline,
+    period,
+    quarantine,
+    record,
+    recount,
+    report,
+    rules,
+    sample,
+    serving,
+    simulate,
+    up,
+    users,
+    what_if,
+)
 from streams.cli.offline import Json
 from streams.cli.support import CommandError, Exit, output, print_json, the_ruleset
 
@@ -31,6 +50,7 @@ app = typer.Typer(
 app.command(rich_help_panel=OFFLINE)(offline.score)
 app.command(rich_help_panel=OFFLINE)(explain.explain)
 app.command(rich_help_panel=OFFLINE)(simulate.simulate)
+app.command(rich_help_panel=OFFLINE)(what_if.what_if)
 app.add_typer(rules.app, name="rules", rich_help_panel=OFFLINE)
 app.command(rich_help_panel=LIVE)(up.up)
 app.command(rich_help_panel=LIVE)(broker.worker)
@@ -38,8 +58,12 @@ app.command(rich_help_panel=LIVE)(serving.projector)
 app.command(rich_help_panel=LIVE)(serving.web)
 app.command(rich_help_panel=LIVE)(doctor.doctor)
 app.command(rich_help_panel=RESULTS)(serving.scores)
+app.command(rich_help_panel=RESULTS)(report.report)
 app.command(rich_help_panel=RESULTS)(recount.recount)
+app.command(rich_help_panel=RESULTS)(audit.audit)
 app.add_typer(period.app, name="period", rich_help_panel=RESULTS)
+app.add_typer(sample.app, name="sample", rich_help_panel=SOURCES)
+app.add_typer(record.app, name="record", rich_help_panel=SOURCES)
 app.command(rich_help_panel=SOURCES)(broker.publish)
 app.add_typer(broker.topics, name="topics", rich_help_panel=LIVE)
 quarantine.app.command()(flow.pause)

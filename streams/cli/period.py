@@ -1,25 +1,23 @@
 """`onestop period`: which periods there are, closing one, and reopening it."""
 
-import uuid
 from typing import Annotated, Literal
 
-import orjson
 import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
 from models.identifiers import EVERY_DEPARTMENT, DepartmentCodeOrEvery, PeriodLabel
-from models.instants import format_instant
+from models.records import AuditAction
 from scoring.local_time import local_time, period_label
 from streams.cli.broker import reaching_kafka
 from streams.cli.offline import Json
-from streams.cli.sender import EventSender
 from streams.cli.serving import read_model
-from streams.cli.support import By, Exit, fail, output, print_json, say, the_settings, the_user, the_zone
+from streams.cli.support import By, Exit, fail, output, print_json, say, the_settings, the_user
 from streams.clock import SystemClock
+from streams.recording import Person, recording
 
 app = typer.Typer(help="Assessment periods.", no_args_is_help=True)
-KINDS = {"close": "period.closed", "reopen": "period.reopened"}
+KINDS: dict[str, AuditAction] = {"close": "period.closed", "reopen": "period.reopened"}
 Period = Annotated[str, typer.Argument(help="YYYY-MM.")]
 Department = Annotated[str, typer.Option("--department", help="One department's code; * is all.")]
 
@@ -75,8 +73,7 @@ def reopen(
 def _order(command: Literal["close", "reopen"], period: str, department: str, why: str | None, by: str | None) -> Exit:
     """Publish `period.closed` or `period.reopened`.
 
-    `reason` is a field of `period.reopened`; in `period.closed`, and `by` in both, are fields that the contract ignores: who reads the
-    topic finds them.
+    `reason` is a field of `period.reopened`; in `period.closed` it is one that the contract ignores: who reads the topic finds it.
     """
     try:
         TypeAdapter(PeriodLabel).validate_python(period)
@@ -89,16 +86,8 @@ def _order(command: Literal["close", "reopen"], period: str, department: str, wh
     now = SystemClock().now()
     if period > period_label(local_time(settings.timezone).period_of(now)):
         fail(say(f"{period} 尚未开始", f"{period} has not begun: give a month up to the present one"), Exit.NOT_RIGHT)
-    kind = KINDS[command]
-    event = {
-        "event_id": str(uuid.uuid4()), "type": kind, "department": department, "occurred_at": format_instant(now, the_zone()),
-        "source": f"onestop period {command}", "period": period, "reason": why, "by": user,
-    }  # fmt: skip
-    with reaching_kafka(settings):
-        sender = EventSender(settings)
-        sender.send(kind, department, orjson.dumps({name: value for name, value in event.items() if value is not None}))
-        sender.flush()
-        sender.close()
+    with reaching_kafka(settings), recording(settings, Person(user, "command", f"onestop period {command}")) as recorder:
+        recorder.event(KINDS[command], department, period, {"period": period}, why=why)
     whom = say("全部部门", "all departments") if department == EVERY_DEPARTMENT else department
     asked = say("已请求关闭", "closing asked for") if command == "close" else say("已请求重新打开", "reopening asked for")
     output().print(say(f"{period} {asked}（{whom}）。", f"{period}: {asked} ({whom})."), highlight=False)

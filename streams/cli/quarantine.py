@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.events import INPUT_TOPICS, Envelope
+from models.identifiers import EVERY_DEPARTMENT
 from models.instants import MILLISECOND, format_instant
 from models.records import QuarantineEntry
 from models.settings import Settings
@@ -22,11 +23,11 @@ from models.wire import Reason, Rejection, parse_record
 from streams import topics
 from streams.cli.broker import reaching_kafka
 from streams.cli.offline import Json
-from streams.cli.sender import EventSender
 from streams.cli.support import By, Exit, errors, fail, output, print_json, printable, say, the_settings, the_user, the_zone
 from streams.clock import SystemClock
 from streams.quarantine import Change, Held, fold
 from streams.reading import LogReader, read_topic
+from streams.recording import Person, Recorder, recording
 
 app = typer.Typer(help="Records that could not be used.", no_args_is_help=True)
 QUARANTINE = "quarantine"
@@ -142,17 +143,17 @@ def retry(
         fail("--with gives the corrected record of one ID, without --edit; for example retry 'cases|3|1207' --with corrected.json")
     replacement = None if corrected is None else _read(corrected)
 
-    def one(sender: EventSender, held: Held) -> None:
+    def one(recorder: Recorder, held: Held) -> None:
         if held.state != "open" and not again:
             raise RefusedError(_dealt_with(held) + say("；再次发送请加 --again", "; send it once more with --again"))
         original = _whole(settings, held)
         if edit:
-            _retry_edited(sender, held, original, user)
+            _retry_edited(recorder, held, original, user)
         else:
             value = original if replacement is None else replacement
-            _send(sender, held, value, _checked(held, original, value), user)
+            _send(recorder, held, original, value, _checked(held, original, value), user)
 
-    return _each(settings, ids, one)
+    return _each(settings, ids, user, one)
 
 
 @app.command()
@@ -169,34 +170,31 @@ def dismiss(
     if not why.strip():
         fail("--why: the reason is empty; for example --why 'a test of the case store'")
 
-    def one(sender: EventSender, held: Held) -> None:
+    def one(recorder: Recorder, held: Held) -> None:
         if held.state != "open":
             raise RefusedError(_dealt_with(held))
-        _record(sender, held, Change("dismissed", user, _now(), why))
+        recorder.note("quarantine.dismissed", held.id, why=why, details=_said_of(held))
+        _record(recorder, held, Change("dismissed", user, _now(), why))
 
-    return _each(settings, ids, one)
+    return _each(settings, ids, user, one)
 
 
-def _each(settings: Settings, ids: list[str], one: Any) -> Exit:
+def _each(settings: Settings, ids: list[str], user: str, one: Any) -> Exit:
     """Do something with each entry; those it cannot be done with are named, the others go on."""
     wanted = list(dict.fromkeys(ids))
     held, refused = held_entries(set(wanted)), 0
-    with reaching_kafka(settings):
-        sender = EventSender(settings)
-        try:
-            for name in wanted:
-                if name not in held:
-                    refused += 1
-                    sys.stderr.write(f"{_unknown(name)}\n")
-                    continue
-                try:
-                    one(sender, held[name])
-                    _print([f"{printable(name)}: {held[name].state}"])
-                except RefusedError as error:
-                    refused += 1
-                    sys.stderr.write(f"{error}\n")
-        finally:
-            sender.close()
+    with reaching_kafka(settings), recording(settings, Person(user, "command", "onestop quarantine")) as recorder:
+        for name in wanted:
+            if name not in held:
+                refused += 1
+                sys.stderr.write(f"{_unknown(name)}\n")
+                continue
+            try:
+                one(recorder, held[name])
+                _print([f"{printable(name)}: {held[name].state}"])
+            except RefusedError as error:
+                refused += 1
+                sys.stderr.write(f"{error}\n")
     return Exit.NOT_RIGHT if refused else Exit.RIGHT
 
 
@@ -219,20 +217,27 @@ def _checked(held: Held, original: bytes, value: bytes) -> Envelope:
     return event
 
 
-def _send(sender: EventSender, held: Held, value: bytes, event: Envelope, user: str) -> None:
+def _send(recorder: Recorder, held: Held, original: bytes, value: bytes, event: Envelope, user: str) -> None:
     """Publish, wait until that is acknowledged, and only then say so: a crash in between leaves it open, and sent twice is one event."""
-    sender.send(event.type, event.department, value)
-    sender.flush()
-    _record(sender, held, Change("retried", user, _now()))
+    recorder.sender.send(event.type, event.department, value)
+    recorder.flush()
+    department = None if event.department == EVERY_DEPARTMENT else event.department
+    details = {**_said_of(held), "type": event.type, "event_id": event.event_id, "corrected": value != original}
+    recorder.note("quarantine.retried", held.id, department=department, details=details)
+    _record(recorder, held, Change("retried", user, _now()))
 
 
-def _record(sender: EventSender, held: Held, change: Change) -> None:
-    sender.put(QUARANTINE, held.id.encode(), None, headers=change.headers)
-    sender.flush()
+def _said_of(held: Held) -> dict[str, Any]:
+    return {"reason": held.headers.get("reason")}
+
+
+def _record(recorder: Recorder, held: Held, change: Change) -> None:
+    recorder.sender.put(QUARANTINE, held.id.encode(), None, headers=change.headers)
+    recorder.flush()
     held.changes.append(change)
 
 
-def _retry_edited(sender: EventSender, held: Held, original: bytes, user: str) -> None:
+def _retry_edited(recorder: Recorder, held: Held, original: bytes, user: str) -> None:
     """Let the user correct a record until it is right, or until it is left as it was or emptied."""
     with tempfile.NamedTemporaryFile(prefix="onestop-", suffix=".json", delete=False) as file:
         file.write(_pretty(original))
@@ -243,7 +248,7 @@ def _retry_edited(sender: EventSender, held: Held, original: bytes, user: str) -
         path.unlink(missing_ok=True)
         raise
     try:
-        _send(sender, held, value, event, user)
+        _send(recorder, held, original, value, event, user)
     except topics.UNREACHABLE:
         sys.stderr.write(
             say(f"改正后的记录保存在 {path}：用 --with 发送\n", f"the corrected record is kept in {path}: send it with --with\n")

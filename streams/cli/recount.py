@@ -1,9 +1,12 @@
 """`onestop recount`: everything counted again from the log and compared with the live scores."""
 
 import gc
+import multiprocessing
+import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +15,7 @@ from redis import RedisError
 from models.events import INPUT_TOPICS
 from models.records import Recount, RecountCause, RecountDifference
 from models.settings import Settings, SettingsError
-from scoring.context import create_context
+from scoring.context import Context, create_context
 from streams import topics
 from streams.changelog import ChangelogError
 from streams.cli.broker import unreachable
@@ -36,12 +39,15 @@ from streams.cli.support import (
 from streams.clock import SystemClock
 from streams.intake import partition_of
 from streams.reading import LogReader
-from streams.recount import Recounter
+from streams.recount import Counting, PartitionCount, Recounter
 from streams.serving.read_model import open_read_model
 from streams.topics import CHANGELOG
 
 KEPT_DIFFERENCES = 100
 HOUR = 3_600
+# Below, starting processes costs more than they bring.
+LEAST_RECORDS = 300_000
+LOOK_SECONDS = 0.2
 TRY_AGAIN_SECONDS = 60
 
 
@@ -83,6 +89,10 @@ class Log:
 def recount(
     period: PeriodOption = None,
     department: DepartmentOption = None,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", min=1, max=64, help="Partitions to count at once; by default as many as there are cores."),
+    ] = None,
     every: Annotated[
         float | None, typer.Option("--every", min=0.001, help="Run for ever, a recount every so many hours.", metavar="HOURS")
     ] = None,
@@ -102,7 +112,7 @@ def recount(
     while True:
         started = time.monotonic()
         try:
-            result = _recount(the_settings(), period, department)
+            result = _recount(the_settings(), period, department, processes)
         except CommandError as error:
             if every is None or error.code != Exit.UNREACHABLE:
                 raise
@@ -119,7 +129,7 @@ def recount(
         time.sleep(max(0.0, started + every * HOUR - time.monotonic()))
 
 
-def _recount(settings: Settings, period: str | None, department: str | None) -> Recount:
+def _recount(settings: Settings, period: str | None, department: str | None, processes: int | None) -> Recount:
     clock = SystemClock()
     context = create_context(the_ruleset(None), clock.now(), timezone=settings.timezone, workdays=the_calendar())
     # Nothing here is cyclic; the collector would walk millions of facts again and again.
@@ -128,8 +138,12 @@ def _recount(settings: Settings, period: str | None, department: str | None) -> 
         model, log = open_read_model(settings), Log(settings)
         try:
             model.ping()
-            with progress(say("重算", "recounting"), log.records(department)) as advance:
-                result = Recounter(log, model, settings.partitions, context, clock, time.sleep).run(period, department, advance)
+            left = log.records(department)
+            wanted = processes or (1 if left < LEAST_RECORDS else os.cpu_count() or 1)
+            asked = (settings, context, period, department)
+            with progress(say("重算", "recounting"), left) as advance:
+                counting = in_processes(min(wanted, settings.partitions), asked, advance) if wanted > 1 and department is None else None
+                result = Recounter(log, model, settings.partitions, context, clock, time.sleep).run(period, department, advance, counting)
             if period is None and department is None:
                 model.keep_recount(result.model_copy(update={"differences": result.differences[:KEPT_DIFFERENCES]}))
         finally:
@@ -147,6 +161,47 @@ def _recount(settings: Settings, period: str | None, department: str | None) -> 
         gc.enable()
         gc.collect()
     return result
+
+
+Asked = tuple[Settings, Context, str | None, str | None]
+
+
+def in_processes(processes: int, asked: Asked, advance: Callable[[int], None]) -> Counting:
+    """Count partitions in processes of their own, each with its own connections."""
+    # Not a fork: this process has connections, and those of Kafka's client are not to be shared.
+    spawned = multiprocessing.get_context("spawn")
+
+    def count(numbers: Sequence[int], served: set[str]) -> Iterator[PartitionCount]:
+        read = spawned.Array("Q", max(numbers) + 1, lock=False)
+        with ProcessPoolExecutor(processes, spawned, initializer=_begin, initargs=(asked, served, read)) as pool:
+            left = {pool.submit(_count, number) for number in numbers}
+            done = 0
+            while left:
+                ended, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
+                advance(sum(read) - done)
+                done = sum(read)
+                yield from (future.result() for future in ended)
+
+    return count
+
+
+_process: dict[str, Any] = {}
+
+
+def _begin(asked: Asked, served: set[str], read: Any) -> None:
+    settings, context, period, department = asked
+    gc.disable()
+    recounter = Recounter(Log(settings), open_read_model(settings), settings.partitions, context, SystemClock(), time.sleep)
+    _process.update(recounter=recounter, served=served, period=period, department=department, read=read)
+
+
+def _count(number: int) -> PartitionCount:
+    def advance(records: int) -> None:
+        _process["read"][number] += records
+
+    held = _process
+    recounter: Recounter = held["recounter"]
+    return recounter.partition(number, held["served"], held["period"], held["department"], advance)
 
 
 def _print(result: Recount) -> None:

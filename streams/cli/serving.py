@@ -70,7 +70,7 @@ def scores(period: PeriodOption = None, department: DepartmentOption = None, jso
 
 
 def projector() -> Exit:
-    """Run a projector: it brings scores, status and alerts from Kafka into Redis, until it is told to stop.
+    """Run a projector: it brings scores, status, alerts, adjustments and audit from Kafka into Redis, until it is told to stop.
 
     Example: ONESTOP_REDIS_URL=redis://10.0.0.5:6379/0 onestop projector
     """

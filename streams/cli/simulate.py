@@ -10,8 +10,8 @@ import typer
 
 from streams import topics
 from streams.cli.broker import unreachable
-from streams.cli.sender import EventSender
 from streams.cli.support import Exit, fail, progress, say, the_settings
+from streams.sender import EventSender
 from streams.simulator import Event, dump, simulate_months
 from streams.simulator import chaos as with_chaos
 

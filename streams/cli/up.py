@@ -21,9 +21,9 @@ from pydantic import SecretStr
 from models.settings import Settings, host_and_port, load_settings, masked
 from streams import topics
 from streams.cli.broker import unreachable
-from streams.cli.sender import EventSender
 from streams.cli.support import Exit, errors, fail, say, the_settings, the_zone
 from streams.embedded import EmbeddedBroker, EmbeddedError, EmbeddedRedis, KafkaProcess, Server, free_ports
+from streams.sender import EventSender
 from streams.simulator import City, dump
 
 DEMO_DEPARTMENTS = 20

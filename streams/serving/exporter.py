@@ -142,6 +142,7 @@ class ScoreboardCollector(Collector):
             _put_scores(scrape, snapshot)
             _put_departments(scrape, snapshot)
             _put_things(scrape, snapshot)
+            scrape.put("rulesets_in_force", len({beat.ruleset for beat in snapshot.status.heartbeats} - {None}))
             if snapshot.recount is not None:
                 scrape.put("recount_mismatches", snapshot.recount.mismatches)
                 scrape.put("recount_timestamp_seconds", _seconds(snapshot.recount.at))

@@ -75,6 +75,7 @@ METRICS: tuple[Metric, ...] = (
         "table_overdue", "1 while the last due time of a table passed without an update and none has come since.", "department", "table"
     ),
     _gauge("scoreboard_last_update_timestamp_seconds", "The oldest heartbeat of a partition; 0 while one has never been heard of."),
+    _gauge("rulesets_in_force", "Different rulesets that the heartbeats of the partitions name: 1, or scores are made by different rules."),
     _gauge("scoreboard_collect_seconds", "Duration of reading the read model for this scrape."),
     Metric("redis_errors_total", "counter", "Scrapes that could not read the read model and served the last values."),
     Metric(

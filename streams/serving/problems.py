@@ -110,7 +110,9 @@ def install(app: FastAPI, settings: Settings, page: Page) -> None:
         return answer(request, page, HTTPStatus.SERVICE_UNAVAILABLE, redis_sentence(settings, error))
 
     async def on_no_answer(request: Request, error: Any) -> Response:
-        return answer(request, page, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        log.warning("%s", error)  # with the worker's address, which is not told to whoever asks
+        detail = "no worker can answer this at the moment: departments may be moving from one to another; ask again in a few seconds"
+        return answer(request, page, HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
     async def on_refused(request: Request, error: Any) -> Response:
         return answer(request, page, error.status, str(error))

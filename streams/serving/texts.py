@@ -25,6 +25,7 @@ TEXTS: Mapping[str, Text] = {
     "theme_dark": Text("深色", "dark"),
     "language": Text("语言", "Language"),
     "period": Text("考核期", "Period"),
+    "report": Text("考核报表", "Report for filing"),
     "show": Text("显示", "Show"),
     "open": Text("进行中", "open"),
     "closing": Text("待关闭", "closing"),
@@ -218,6 +219,35 @@ TEXTS: Mapping[str, Text] = {
     "indicator_zeroed": Text("指标判零", "indicator zeroed"),
     "period_closed": Text("考核期已关闭", "period closed"),
     **LIVE_TEXTS,
+    # /record
+    "record": Text("记录", "Record"),
+    "record_choose": Text("请选择部门。", "Choose a department."),
+    "record_nothing_drawn": Text(
+        "本期还没有抽取样本：onestop sample draw 抽取。", "Nothing is drawn for this month yet: onestop sample draw does it."
+    ),
+    "record_outstanding": Text("未完成", "outstanding"),
+    "record_drawn": Text("抽取于", "drawn"),
+    "record_so_far": Text("已有记录", "So far"),
+    "record_nothing": Text("未记录", "nothing"),
+    "record_achieved": Text("已实现最多跑一次", "at most one visit"),
+    "record_not_achieved": Text("未实现", "more visits"),
+    "record_withdrawn": Text("已撤回", "withdrawn"),
+    "record_errors": Text("错误数", "Errors"),
+    "record_notes": Text("说明（每行一条）", "Notes, one a line"),
+    "record_check": Text("记录检查", "Record the check"),
+    "record_raise": Text("记录发起测试", "Record a test raised"),
+    "record_raised": Text("待处置", "raised"),
+    "record_disposed": Text("已处置", "disposed of"),
+    "record_outcome": Text("处置结果", "Outcome of"),
+    "record_dispose": Text("记录处置", "Record the disposal"),
+    "record_test_month": Text(
+        "测试计入发起的月份，此处只能为本月发起；补记用 onestop record test raise --at。",
+        "A test counts in the month that it is raised in, here the present one; for others there is onestop record test raise --at.",
+    ),
+    "record_done_inspection": Text("抽查结果已记录，几秒后计入得分。", "The inspection is recorded; the score follows within seconds."),
+    "record_done_guide-check": Text("指南检查已记录，几秒后计入得分。", "The guide check is recorded; the score follows within seconds."),
+    "record_done_test": Text("测试已记录。", "The test is recorded."),
+    "record_done_test-disposal": Text("处置已记录。", "The disposal is recorded."),
 }
 REASONS: Mapping[str, Text] = {
     "not_docked": Text("未对接办件库", "not docked with the case store"),

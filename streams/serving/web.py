@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.settings import Settings, SettingsError, host_and_port, is_loopback
 from streams.clock import Clock
-from streams.serving import api, api_live, api_records, bridge, pages, pages_live, problems, stream
+from streams.serving import api, api_live, api_records, bridge, forms, pages, pages_live, problems, report_page, stream
 from streams.serving.access import STATIC, Access
 from streams.serving.exporter import ScoreboardCollector, create_registry
 from streams.serving.limits import Limits
@@ -113,6 +113,8 @@ def create_app(settings: Settings, model: ReadModel, workers: Workers | None = N
     app.include_router(api_live.router)
     app.include_router(pages.router)
     app.include_router(pages_live.router)
+    app.include_router(report_page.router)
+    forms.install(app, settings, app.state.workers)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     _describe_problems(app)
     return app

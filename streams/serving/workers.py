@@ -5,13 +5,16 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import orjson
 import redis
+from pydantic import TypeAdapter
 
 from models.explanations import CasePage, CaseState, Explanation, RequestPage, RequestState, Side
+from models.records import SampleState
 from models.settings import Settings
 from scoring.open_things import Filter, merged_cases, merged_requests
 from streams.intake import partition_of
@@ -21,6 +24,8 @@ from streams.serving.layout import layout_of
 # An explanation of a closed period may have to read a changelog partition first.
 ANSWER_SECONDS = 30.0
 ASKED_AT_ONCE = 8
+# Workers are reached directly, whatever proxy the environment names.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 P = TypeVar("P", CasePage, RequestPage)
 
 
@@ -83,9 +88,14 @@ class Workers:
         """Open requests, in the same way."""
         return merged_requests(self._ask_all("requests", RequestPage, state, wanted), wanted)
 
-    def ask(self, department: str, query: str, asked: Mapping[str, Any]) -> bytes:
-        """What the owner of a department answers to a query, as JSON."""
-        return self._ask(self._owner_of(department), query, asked)
+    def samples(self, department: str, period: str) -> list[SampleState]:
+        """The samples of a department for a period, and how far they are.
+
+        Raises:
+            RefusedQueryError: nothing is known of the department.
+        """
+        answer = self._ask(self._owner_of(department), "samples", {"department": department, "period": period})
+        return TypeAdapter(list[SampleState]).validate_json(answer)
 
     def _ask_all(self, query: str, page: type[P], state: str, wanted: Filter) -> list[P]:
         every = self._settings.partitions
@@ -126,22 +136,25 @@ class Workers:
         if self._settings.query_token is not None:
             request.add_header("Authorization", f"Bearer {self._settings.query_token.get_secret_value()}")
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+            with OPENER.open(request, timeout=ANSWER_SECONDS) as answer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
-            detail = _detail(error.read())
+            detail = _detail(error)
             if error.code in (404, 422):
                 raise RefusedQueryError(error.code, detail) from None
             raise NoAnswerError(f"the worker at {owner} cannot answer now: {detail}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, HTTPException) as error:
             raise NoAnswerError(
                 f"the worker at {owner} does not answer ({getattr(error, 'reason', error)}): it may have ended, its successor takes some "
                 "seconds; ask again in a moment"
             ) from None
 
 
-def _detail(body: bytes) -> str:
+def _detail(error: urllib.error.HTTPError) -> str:
     try:
+        body = error.read()
         return str(orjson.loads(body)["detail"])
+    except (OSError, HTTPException):
+        return error.reason
     except (ValueError, KeyError, TypeError):
         return body.decode(errors="replace").strip()[:200]

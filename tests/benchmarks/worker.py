@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from models.settings import load_settings
-from streams.cli.sender import EventSender
+from streams.sender import EventSender
 from streams.simulator import dump, simulate_months
 from tests.benchmarks.offline import machine
 from tests.support.kafka import KafkaCluster, kafka_jars

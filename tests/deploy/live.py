@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.events import TOPIC_OF_TYPE
 from models.settings import load_settings
-from streams.cli.sender import EventSender
 from streams.embedded import EmbeddedBroker, EmbeddedRedis, free_ports
 from streams.intake import partition_of
+from streams.sender import EventSender
 from streams.simulator import City, dump
 from tests.deploy.scraping import prometheus, value
 from tests.deploy.servers import ask, until

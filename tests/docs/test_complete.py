@@ -10,7 +10,7 @@ import typer
 
 from models.events import EVENT_TYPES, INPUT_TOPICS
 from models.records import AlertKind, AlertRecord, ScoreStatus
-from models.rulesets import Policies
+from models.rulesets import Policies, Ruleset
 from models.settings import PREFIX, Settings
 from models.wire import REASONS
 from scoring.batch import score_events
@@ -62,7 +62,7 @@ def test_settings() -> None:
 
 
 def test_policies() -> None:
-    assert first_cells(text("policies.md")) == {*Policies.model_fields, "name", "seed", "policies"}
+    assert first_cells(text("policies.md")) == {*Policies.model_fields, *Ruleset.model_fields}
 
 
 def test_metrics() -> None:
@@ -90,8 +90,9 @@ def test_options_of_commands() -> None:
             check(sub, f"{name} {key}")
         if not hasattr(command, "commands"):
             section = page.split(f"\n### {name}\n")[1].split("\n### ")[0].split("\n## ")[0]
-            options = {option for p in command.params for option in p.opts if option.startswith("-") and option != "--help"}
-            assert set(re.findall(r"`(--?[a-z][\w-]*)`", section)) >= options, name
+            options = {
+                option for p in command.params for option in (*p.opts, *p.secondary_opts) if option.startswith("-") and option != "--help"
+            }
             assert {o for cell in first_cells(section) for o in cell.split(", ") if o.startswith("-")} == options, name
 
     check(typer.main.get_command(app), "onestop")

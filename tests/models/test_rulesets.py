@@ -1,10 +1,12 @@
 """Rulesets: the defaults of the spec, faults that name field, fault and example, and an identity that changes with what it stands for."""
 
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
-from models.rulesets import Policies, RulesetError, default_ruleset, load_ruleset, parse_ruleset
+from models.rulesets import Policies, Ruleset, RulesetError, default_ruleset, load_ruleset, parse_ruleset
+from models.rulesets.differences import MEANINGS, differences
 from scoring.context import create_context
 from scoring.workdays import Workdays, override_of
 
@@ -113,6 +115,142 @@ def test_a_year_published_as_it_was_guessed_is_another_calendar() -> None:
     guessed = [f"2051-{day}" for day in ("01-01", "05-01", "05-02", "10-01", "10-02", "10-03")]
     published = Workdays([override_of({"year": 2051, "notice": "n", "holidays": guessed, "workdays": []})])
     assert published.digest != Workdays().digest
+
+
+# --- rulesets that take effect from a period on
+
+
+def written(folder: Path, **contents: str) -> Path:
+    """Files `NAME.yaml` with what their rulesets say beside name and seed; the path of the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / f"{name}.yaml").write_text(f"name: {name}\nseed: s-{name}\n{content}", encoding="utf-8")
+    return folder / f"{next(iter(contents))}.yaml"
+
+
+def chain_fault(path: Path) -> str:
+    with pytest.raises(RulesetError) as raised:
+        load_ruleset(str(path))
+    return str(raised.value)
+
+
+def in_force(ruleset: Ruleset, *labels: str) -> list[str]:
+    return [ruleset.in_period(label).name for label in labels]
+
+
+def test_a_chain_answers_the_ruleset_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "old", second="valid_from: 2026-03\nprevious: ../first.yaml\n")
+    written(tmp_path, first="policies: {grace_workdays: 3}\n")
+    newest = written(tmp_path, third="valid_from: 2027-01\nprevious: old/second.yaml\npolicies: {grace_workdays: 4}\n")
+    monkeypatch.chdir(tmp_path.parent)  # relative to the file, not to where one stands
+    held = load_ruleset(str(newest))
+    assert [member.name for member in held.chain()] == ["third", "second", "first"]
+    months = ("1999-01", "2026-02", "2026-03", "2026-12", "2027-01", "2099-12")
+    assert in_force(held, *months) == ["first", "first", "second", "second", "third", "third"]
+    assert held.in_period("2026-02") == load_ruleset(str(tmp_path / "first.yaml")), "each file stands alone too"
+    assert in_force(held.alone(), *months) == ["third"] * 6
+    assert held.alone().identity() == held.identity()
+
+
+@pytest.mark.parametrize("content", ["valid_from: 2027-01\n", "valid_from: '2027-01'\nprevious: default\n"])
+def test_before_the_first_ruleset_of_a_city_the_shipped_one_holds(tmp_path: Path, content: str) -> None:
+    held = load_ruleset(str(written(tmp_path, city=content)))
+    assert held.in_period("2026-12") == default_ruleset()
+    assert held.in_period("2027-01") is held
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a": "previous: default\n"}, "a.yaml: valid_from: is missing"),
+        ({"a": "valid_from: 2027-13\n"}, "a.yaml: valid_from: "),
+        ({"a": "valid_from: 2027-01-01\n"}, "a.yaml: valid_from: "),
+        ({"a": "valid_from: 202701\n"}, "a.yaml: valid_from: "),
+        ({"a": "valid_from: 2027-01\nprevious: none.yaml\n"}, "none.yaml cannot be read"),
+        ({"a": "valid_from: 2027-01\nprevious: ''\n"}, "a.yaml: previous: "),
+        ({"a": "valid_from: 2027-01\nprevious: .\n"}, "a.yaml: previous: "),
+        ({"a": 'valid_from: 2027-01\nprevious: "\\0"\n'}, "a.yaml: previous: "),
+        ({"a": "valid_from: 2027-01\nprevious: a.yaml\n"}, "a.yaml: previous: a.yaml leads in a circle"),
+        (
+            {"a": "valid_from: 2027-01\nprevious: b.yaml\n", "b": "valid_from: 2026-01\nprevious: ./a.yaml\n"},
+            "b.yaml: previous: ./a.yaml leads in a circle",
+        ),
+        (
+            {"a": "valid_from: 2027-01\nprevious: b.yaml\n", "b": "valid_from: 2027-01\n"},
+            "a.yaml: valid_from: 2027-01 should be later than 2027-01",
+        ),
+        (
+            {"a": "valid_from: 2027-01\nprevious: b.yaml\n", "b": "valid_from: 2028-01\n"},
+            "a.yaml: valid_from: 2027-01 should be later than 2028-01",
+        ),
+        ({"a": "valid_from: 2027-01\nprevious: b.yaml\n", "b": "sedd: x\n"}, "b.yaml: sedd: "),
+        ({"a": "valid_from: 2027-01\nprevious: b.yaml\n", "b": "previous: default\n"}, "b.yaml: valid_from: is missing"),
+    ],
+)
+def test_a_chain_that_cannot_be_is_refused(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    found = chain_fault(written(tmp_path, **files))
+    assert found.startswith(f"ruleset {tmp_path}")
+    assert said in found
+    if "sedd" not in said:
+        assert "; for example `" in found
+
+
+# What records of earlier versions of the program name.
+KNOWN = "default@881fa2de0502"
+
+
+def test_identities_of_rulesets_without_the_fields_of_a_chain_never_change() -> None:
+    assert default_ruleset().identity("a", "b") == KNOWN
+    assert default_ruleset().chain_identity("a", "b") == KNOWN
+
+
+def test_a_ruleset_keeps_its_identity_in_a_chain_and_the_chain_has_its_own(tmp_path: Path) -> None:
+    city = load_ruleset(str(written(tmp_path, city="valid_from: 2027-01\n")))
+    assert city.in_period("2026-12").identity("a", "b") == KNOWN
+    assert city.identity() == load_ruleset(str(written(tmp_path / "moved", city="valid_from: 2027-01\nprevious: default\n"))).identity()
+    contents = [
+        {"city": "valid_from: 2027-02\n"},
+        {"city": "valid_from: 2027-01\nprevious: old.yaml\n", "old": ""},
+        {"city": "valid_from: 2027-01\nprevious: old.yaml\n", "old": "valid_from: 2026-01\n"},
+    ]
+    chains = [city, city.alone(), *(load_ruleset(str(written(tmp_path, **files))) for files in contents)]
+    assert len({held.chain_identity() for held in chains}) == len(chains)
+    assert all(held.chain_identity().startswith("city@") for held in chains)
+    assert create_context(city, 0).identity != create_context(city.alone(), 0).identity
+
+
+# --- differences in words
+
+
+def test_every_policy_has_words_for_every_value() -> None:
+    values: dict[str, Any] = {name: get_args(field.annotation) for name, field in Policies.model_fields.items()}
+    for name, allowed in values.items():
+        texts = [MEANINGS[name](value) for value in allowed or ((True, False) if DEFAULTS[name] is True else (0, 250))]
+        assert len({text.zh for text in texts}) == len({text.en for text in texts}) == len(texts), name
+    assert set(MEANINGS) == {*Policies.model_fields, *Ruleset.model_fields} - {"policies", "previous"} | {"chain"}
+
+
+def test_nothing_differs_exactly_when_the_identities_of_the_chains_are_the_same() -> None:
+    rules = default_ruleset()
+    city = rules.with_policies(grace_workdays=3)
+    chains = [
+        rules, city, city.model_copy(update={"name": "city"}), city.model_copy(update={"seed": "x"}), city.following(rules, "2027-01"),
+        city.following(rules, "2027-02"), rules.following(rules, "2027-01"), city.following(rules.following(rules, "2026-01"), "2027-01"),
+        city.following(rules.following(city, "2026-01"), "2027-01"),
+    ]  # fmt: skip
+    for one in chains:
+        for other in chains:
+            assert bool(differences(one, other)) == (one.chain_identity() != other.chain_identity())
+            assert len(differences(one, other)) == len(differences(other, one))
+
+
+def test_differences_are_said_once_for_as_long_as_they_last() -> None:
+    rules = default_ruleset()
+    short, shorter = rules.with_policies(grace_workdays=3), rules.with_policies(grace_workdays=2)
+    old = rules.following(rules, "2026-01")
+    new = short.following(shorter.following(rules, "2025-01"), "2026-06")
+    found = [(d.since, d.until, d.old, d.new) for d in differences(old, new) if d.field == "grace_workdays"]
+    assert found == [("2025-01", "2026-06", 5, 2), ("2026-06", None, 5, 3)]
 
 
 def test_policies_are_checked_when_changed_in_code() -> None:

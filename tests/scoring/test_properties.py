@@ -21,6 +21,7 @@ from models.instants import to_instant
 from models.rulesets import Ruleset, default_ruleset
 from scoring.batch import fold_facts
 from scoring.city import City
+from scoring.comparing import both_sides, compare
 from scoring.context import create_context
 from scoring.department import STOCK, Department
 from scoring.evidence import evidence
@@ -126,6 +127,91 @@ def test_every_policy_does_what_the_oracle_does(indicator: str, data: st.DataObj
     as_of = data.draw(instants(events), label="as of")
     city = batch(facts_of(events), as_of, RULES.with_policies(**policies))
     assert scores_of(city) == by_key(reference_scores(events, as_of, policies=policies))
+
+
+# --- a ruleset that takes effect from a period on
+
+CHANGES = st.sampled_from(["2020-09", "2020-10", "2026-12"])
+
+
+def chained(before: dict[str, Any], after: dict[str, Any], since: str) -> Ruleset:
+    return RULES.with_policies(**after).following(RULES.with_policies(**before), since)
+
+
+@for_every_indicator
+@given(data=st.data(), before=POLICIES, after=POLICIES, since=CHANGES)
+def test_a_chain_does_what_the_oracle_does_after_every_fact(
+    indicator: str, data: st.DataObject, before: dict[str, Any], after: dict[str, Any], since: str
+) -> None:
+    events = data.draw(as_told(data.draw(histories(SHORT, indicator))), label="events")
+    as_of = data.draw(instants(events), label="as of")
+    ruleset, facts = chained(before, after, since), facts_of(events)
+    city = City(create_context(ruleset, to_instant(as_of)))
+    for count, fact in enumerate(facts, start=1):
+        city.take_all([fact])
+        found = scores_of(city)
+        assert found == scores_of(batch(facts[:count], as_of, ruleset))
+        assert found == by_key(reference_scores(events[:count], as_of, policies=before, later=(since, after)))
+    for department in city.departments.values():
+        assert department.counters == recount(department)
+
+
+# Counted by what is said of a period alone, or of it and earlier ones: the others may straddle.
+STRADDLING = {"case_aggregation", "sharing_timeliness", "total"}
+
+
+@for_every_indicator
+@given(data=st.data(), before=POLICIES, after=POLICIES, since=CHANGES)
+def test_each_period_is_scored_as_under_its_own_ruleset_alone(
+    indicator: str, data: st.DataObject, before: dict[str, Any], after: dict[str, Any], since: str
+) -> None:
+    events = data.draw(histories(40, indicator), label="events")
+    as_of = data.draw(instants(events), label="as of")
+    facts = facts_of(events)
+    found = score_city(batch(facts, as_of, chained(before, after, since)))
+    ruleset = {False: RULES.with_policies(**before), True: RULES.with_policies(**after).following(RULES, since)}
+    alone = {is_new: scores_of(batch(facts, as_of, held.alone())) for is_new, held in ruleset.items()}
+    for record in found:
+        is_new = record.period >= since
+        assert record.ruleset == create_context(ruleset[is_new].alone(), 0).identity
+        if record.indicator not in STRADDLING:
+            key = (record.department, record.period, record.indicator)
+            own = by_key([record.model_dump(exclude_none=True)])[key]
+            assert own == alone[is_new][key]
+
+
+@for_every_indicator
+@given(data=st.data(), before=POLICIES, after=POLICIES)
+def test_what_another_ruleset_would_give_is_what_it_gives(
+    indicator: str, data: st.DataObject, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """Counted anew from the entities as from the facts; and compared, the differences add up."""
+    events = data.draw(histories(40, indicator), label="events")
+    as_of = data.draw(instants(events), label="as of")
+    facts = facts_of(events)
+    rulesets = [RULES.with_policies(**policies) for policies in (before, after)]
+    alone = [batch(facts, as_of, ruleset) for ruleset in rulesets]
+    city = batch(facts, as_of, rulesets[0])
+    first, second = both_sides(city, create_context(rulesets[1], to_instant(as_of)))
+    found = compare(first, second)
+    for side, expected in zip(("before", "after"), alone, strict=True):
+        assert by_key([getattr(change, side).model_dump(exclude_none=True) for change in found]) == scores_of(expected)
+    for department in city.departments.values():
+        assert department.counters == recount(department)
+    for change in found:
+        assert Fraction(change.before.points_exact) + change.difference == Fraction(change.after.points_exact)
+        assert change.differs or change.before.points == change.after.points
+    if before == after:
+        assert not any(change.differs for change in found)
+
+
+@given(data=st.data(), before=POLICIES, after=POLICIES, since=CHANGES)
+def test_no_case_counts_twice_as_ingested(data: st.DataObject, before: dict[str, Any], after: dict[str, Any], since: str) -> None:
+    events = data.draw(histories(40, "case_aggregation"), label="events")
+    city = batch(facts_of(events), data.draw(instants(events), label="as of"), chained(before, after, since))
+    for department in city.departments.values():
+        for case in department.cases.values():
+            assert [component for component, *_ in case.contributions(department)].count("ingested") <= 1
 
 
 @pytest.mark.parametrize("timezone", ["Europe/Berlin", "America/St_Johns", "Pacific/Apia", "UTC"])

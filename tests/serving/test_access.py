@@ -26,14 +26,18 @@ from streams.serving.writer import Writer
 from streams.tokens import hash_of, new_token
 from tests.serving.client import Answer, ask
 from tests.serving.conftest import StandingClock
-from tests.serving.records import BEFORE, HOUR, NOW, PERIOD, SECOND, A, B, alert, beat, interface, scores, status, table, write
+from tests.serving.records import BEFORE, HOUR, NOW, PERIOD, SECOND, A, B, C, alert, beat, interface, scores, status, table, write
+from tests.serving.workers import cases_of_two
+from tests.support.builder import History
+from tests.support.faust_fakes import facts_of_events
 
 TOKENS = {name: new_token() for name in ("张三", "viewer", "recorder", "of-a")}
 METRICS_TOKEN = "a-token-for-prometheus"
 ALERT_TOKEN = "a-token-for-alertmanager"
 PATHS = (
-    "/", f"/departments/{A}", "/indicators/instant_items", "/api/docs", "/api/openapi.json", "/readyz",
-    *(f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "alerts?state=all", "adjustments", "audit")),
+    "/", "/cases", "/cases?state=due_soon", "/requests", f"/explain/{A}/{PERIOD}/case_aggregation", f"/departments/{A}", "/indicators/instant_items", "/api/docs", "/api/openapi.json", "/readyz",
+    *(f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "alerts?state=all", "cases", "requests", "adjustments", "audit")),
+    f"/api/v1/explain/{A}/{PERIOD}/case_aggregation", "/api/v1/cases?format=csv", "/api/v1/requests?format=csv",
 )  # fmt: skip
 
 
@@ -63,7 +67,14 @@ async def written(writer: Writer, layout: Layout) -> None:
 
 @pytest.fixture
 def app(settings: Settings, model: ReadModel, users_file: Path, written: None) -> FastAPI:
-    return create_app(settings.model_copy(update={"users_file": users_file}), model)
+    workers = cases_of_two({f"S{n}": ([A, B][n % 2], -(n + 1) * SECOND) for n in range(5)} | {"D1": (B, SECOND)})
+    for department in (A, B):
+        for fact in facts_of_events(
+            History(department).add("request.raised", "2020-10-12", requester=C, event_id=f"request-{department}").events
+        ):
+            workers.city.take(fact)
+    workers.city.settle()
+    return create_app(settings.model_copy(update={"users_file": users_file}), model, workers)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -379,6 +390,11 @@ async def test_a_department_sees_its_own(app: FastAPI) -> None:
     assert [item["id"] for item in first["items"] + rest["items"]] == [item["id"] for item in found["items"]]
     assert {item["department"] for item in (await get("alerts?state=all"))["items"]} == {A}
     assert (await get("alerts?state=all"))["total"] == 4
+    assert [(case["department"], case["serial"]) for case in (await get("cases"))["items"]] == [(A, f"S{n}") for n in (4, 2, 0)]
+    assert (await get("cases"))["total"] == 3
+    assert await get("cases") == await get(f"cases?department={A}")
+    assert [request["department"] for request in (await get("requests"))["items"]] == [A]
+    assert (await get(f"explain/{A}/{PERIOD}/case_aggregation"))["record"]["department"] == A
     assert [item["period"] for item in (await get("periods"))["items"]] == [PERIOD, BEFORE]
     assert [item["department"] for item in (await get("status"))["items"]] == [A]
     assert (await ask(app, f"/departments/{A}", headers=bearer(TOKENS["of-a"]))).status == 200
@@ -386,7 +402,10 @@ async def test_a_department_sees_its_own(app: FastAPI) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [f"/departments/{B}", "/departments/x", f"/api/v1/scores?department={B}", f"/api/v1/alerts?department={A}&department={B}"],
+    [f"/departments/{B}", "/departments/x", f"/cases?department={B}", f"/api/v1/scores?department={B}", f"/api/v1/alerts?department={A}&department={B}",
+     f"/requests?department={B}", f"/api/v1/cases?department={B}", f"/api/v1/cases?department={B}&format=csv", f"/api/v1/requests?department={B}",
+     f"/explain/{B}/{PERIOD}/case_aggregation", f"/api/v1/explain/{B}/{PERIOD}/case_aggregation", f"/api/v1/explain/x/{PERIOD}/nothing",
+     f"/explain/{B}/{PERIOD}/case_aggregation?department={A}", f"/cases?department={A}&department={B}"],
 )  # fmt: skip
 async def test_asking_for_another_department_is_refused_whether_or_not_it_is_there(app: FastAPI, path: str) -> None:
     answer = await ask(app, path, headers=bearer(TOKENS["of-a"]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import re
 from typing import Any
 
@@ -12,9 +14,12 @@ from jsonschema import Draft202012Validator
 
 from models.settings import Settings, load_settings
 from scoring.indicators import INDICATORS
+from streams.serving import api_live
+from streams.serving.api_live import CASE_COLUMNS
 from streams.serving.layout import Layout
 from streams.serving.read_model import ReadModel, open_read_model
 from streams.serving.web import create_app
+from streams.serving.workers import NoAnswerError
 from streams.serving.writer import Writer
 from tests.serving.client import Answer, ask
 from tests.serving.conftest import StandingClock
@@ -36,6 +41,10 @@ from tests.serving.records import (
     text,
     write,
 )
+from tests.serving.workers import CityWorkers, cases_of_two, city_of
+from tests.support.builder import History
+
+EXPLAIN = "/api/v1/explain/{department}/{period}/{indicator}"
 
 
 @pytest.fixture
@@ -48,7 +57,8 @@ async def app(settings: Settings, model: ReadModel, writer: Writer, layout: Layo
         alert("D1", "case_due_soon", due=NOW + SECOND), alert("R1", state="resolved"), alert("J", "interface_failed", B, due=None),
         adjustment("E1", period=PERIOD), adjustment("E2", department=B), audit("1", NOW - SECOND, department=A), audit("2", department=B),
     )  # fmt: skip
-    return create_app(settings, model)
+    workers = cases_of_two({f"S{n}": ([A, B][n % 2], -(n + 1) * SECOND) for n in range(5)} | {"D1": (A, SECOND)})
+    return create_app(settings, model, workers)
 
 
 def is_problem(answer: Answer, status: int, path: str) -> dict[str, Any]:
@@ -105,13 +115,81 @@ async def test_cases_are_paged(app: FastAPI) -> None:
     first = (await ask(app, "/api/v1/cases?limit=3")).json
     assert (first["total"], [c["serial"] for c in first["items"]]) == (5, ["S4", "S3", "S2"])
     assert first["items"][0] == {
-        "department": A, "department_name": "甲", "serial": "S4", "item": "I1", "acceptance_no": "NS4", "state": "overdue",
-        "due_at": text(NOW - 4 * SECOND), "since": alert().since, "alert": alert("S4", due=NOW - 4 * SECOND).id,
+        "department": A, "department_name": "甲", "serial": "S4", "item": "I1", "item_name": None, "acceptance_no": "NS4",
+        "accepted_at": "2020-11-02T12:00:00+08:00", "state": "overdue", "suspended": False, "due_at": text(NOW - 5 * SECOND),
+        "seconds_left": -5, "due": first["items"][0]["due"],
     }  # fmt: skip
+    assert first["items"][0]["due"]["given"]
+    assert first["as_of"] == text(NOW)
     second = (await ask(app, f"/api/v1/cases?limit=3&cursor={first['next_cursor']}")).json
     assert ([c["serial"] for c in second["items"]], second["next_cursor"]) == (["S1", "S0"], None)
     assert [c["serial"] for c in (await ask(app, f"/api/v1/cases?department={B}")).json["items"]] == ["S3", "S1"]
     assert [c["serial"] for c in (await ask(app, "/api/v1/cases?state=due_soon")).json["items"]] == ["D1"]
+
+
+async def test_cases_are_found_sorted_and_sent_as_a_file(app: FastAPI) -> None:
+    async def serials(query: str) -> list[str]:
+        return [case["serial"] for case in (await ask(app, f"/api/v1/cases?state=open&{query}")).json["items"]]
+
+    assert await serials("sort=serial") == ["D1", "S0", "S1", "S2", "S3", "S4"]
+    assert await serials("text=NS3") == ["S3"]
+    assert await serials("item=I1&sort=department&text=S") == ["S4", "S2", "S0", "S3", "S1"]
+    assert await serials("item=I2") == []
+    answer = await ask(app, "/api/v1/cases?state=open&format=csv&limit=2")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="cases.csv"'
+    head, *rows = csv.reader(io.StringIO(answer.body.decode("utf-8-sig")))
+    assert head == list(CASE_COLUMNS)
+    assert [row[head.index("serial")] for row in rows] == ["S4", "S3", "S2", "S1", "S0", "D1"], "all pages, whatever the limit"
+    assert rows[0][:3] == [A, "甲", "S4"]
+
+
+async def test_a_file_has_all_pages_to_a_bound(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serials() -> list[str]:
+        answer = await ask(app, "/api/v1/cases?state=open&format=csv&sort=serial")
+        return [row[2] for row in list(csv.reader(io.StringIO(answer.text)))[1:]]
+
+    monkeypatch.setattr(api_live, "PAGE_ROWS", 2)
+    assert await serials() == ["D1", "S0", "S1", "S2", "S3", "S4"]
+    monkeypatch.setattr(api_live, "CSV_ROWS", 3)
+    assert await serials() == ["D1", "S0", "S1", "S2"], "to the end of a page"
+
+
+async def test_an_explanation_by_its_pages(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
+    await write(writer, layout, status(A, "甲"), adjustment("E2", "case_aggregation"), adjustment("E3"))
+    history = History(A).add("department.docking_changed", "2020-10-01")
+    for n in range(5):
+        history.case(f"S{n}", issued="2020-10-10", **({"passed": "2020-10-11"} if n < 2 else {}))
+    app = create_app(settings, model, CityWorkers(city_of(history), closing="auto|2020-10"))
+    whole = (await ask(app, f"/api/v1/explain/{A}/{BEFORE}/case_aggregation")).json
+    assert (whole["record"]["numerator"], whole["record"]["denominator"]) == ("2", "5")
+    assert whole["counted"] == {"against": 3, "for": 2}
+    assert whole["closing"] == "auto|2020-10"
+    assert [late["event_id"] for late in whole["adjustments"]] == ["E2"]
+    rows, cursor = [], ""
+    while cursor is not None:
+        page = (await ask(app, f"/api/v1/explain/{A}/{BEFORE}/case_aggregation?limit=2{cursor and '&cursor=' + cursor}")).json
+        rows, cursor = rows + page["evidence"], page["next_cursor"]
+    assert rows == whole["evidence"]
+    assert [row["id"] for row in rows] == ["S2", "S3", "S4", "S0", "S1"]
+    for_ = (await ask(app, f"/api/v1/explain/{A}/{BEFORE}/case_aggregation?side=for")).json
+    assert (for_["evidence"], for_["counted"]) == (rows[3:], whole["counted"])
+    for path in (f"/api/v1/explain/{B}/{BEFORE}/case_aggregation", f"/api/v1/explain/{A}/{BEFORE}/nothing"):
+        assert "no " in is_problem(await ask(app, path), 404, path)["detail"]
+
+
+async def test_while_no_worker_answers_one_is_told_to_ask_again(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
+    def nobody(*_: Any, **__: Any) -> None:
+        raise NoAnswerError("the worker at 10.1.2.3:9101 does not answer")
+
+    for name in ("explain", "cases", "requests"):
+        setattr(app.state.workers, name, nobody)
+    for path in (f"/api/v1/explain/{A}/{PERIOD}/case_aggregation", "/api/v1/cases", "/requests", f"/explain/{A}/{PERIOD}/case_aggregation"):
+        answer = await ask(app, path)
+        assert "ask again" in is_problem(answer, 503, path)["detail"]
+        assert answer.headers["retry-after"] == "5"
+        assert "10.1.2.3" not in answer.text
+    assert "10.1.2.3" in caplog.text
 
 
 async def test_adjustments(app: FastAPI) -> None:
@@ -136,7 +214,12 @@ async def test_audit(app: FastAPI) -> None:
         ("/api/v1/audit?action=nothing", "action"),
         ("/api/v1/scores?period=2020-13", "period"),
         ("/api/v1/scores?indicator=other", "indicator"),
-        ("/api/v1/cases?state=open", "state"),
+        ("/api/v1/cases?state=closed", "state"),
+        ("/api/v1/requests?state=suspended", "state"),
+        ("/api/v1/cases?sort=colour", "sort"),
+        ("/api/v1/cases?format=xml", "format"),
+        (f"/api/v1/explain/{A}/2020-13/case_aggregation", "period"),
+        (f"/api/v1/explain/{A}/{PERIOD}/case_aggregation?side=both", "side"),
         ("/api/v1/cases?limit=0", "limit"),
         ("/api/v1/cases?limit=1001", "limit"),
         ("/api/v1/cases?cursor=%21%21", "next_cursor"),
@@ -196,13 +279,16 @@ async def test_openapi_describes_every_answer(app: FastAPI) -> None:
     schema = (await ask(app, "/api/openapi.json")).json
     schema["paths"].pop("/api/v1/stream")  # tests/serving/test_stream.py
     assert set(schema["paths"]) == {
-        f"/api/v1/{name}" for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "cases", "adjustments", "audit")
-    }
+        f"/api/v1/{name}"
+        for name in ("periods", "scores", "status", "interfaces", "tables", "alerts", "cases", "requests", "adjustments", "audit")
+    } | {EXPLAIN}
     for path, operations in schema["paths"].items():
         described = operations["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         validator = Draft202012Validator({**described, "components": schema["components"]})
-        validator.validate((await ask(app, path)).json)
-        assert set(operations["get"]["responses"]) == {"200", "401", "403", "422", "429", "503"}
+        url = path.format(department=A, period=PERIOD, indicator="case_aggregation")
+        validator.validate((await ask(app, url)).json)
+        live = {"404"} if path in (EXPLAIN, "/api/v1/cases", "/api/v1/requests") else set()
+        assert set(operations["get"]["responses"]) == {"200", "401", "403", "422", "429", "503"} | live
         assert list(operations["get"]["responses"]["422"]["content"]) == ["application/problem+json"]
 
 

@@ -17,7 +17,7 @@ import pytest
 from models.settings import Settings
 from streams.serving.layout import Layout
 from streams.serving.writer import Writer
-from tests.serving.records import PERIOD, A, B, scores, status, write
+from tests.serving.records import NOW, PERIOD, SECOND, A, B, audit, scores, status, write
 
 ONESTOP = [sys.executable, "-m", "streams.cli.main"]
 
@@ -54,6 +54,20 @@ async def test_scores_of_a_period_without_any(settings: Settings, writer: Writer
     done = onestop(settings, "scores", "--period", "2019-01")
     assert done.returncode == 0
     assert PERIOD in done.stdout
+
+
+async def test_the_audit_trail(settings: Settings, writer: Writer, layout: Layout) -> None:
+    assert "There are no records yet" in onestop(settings, "audit").stdout
+    found = [audit(str(n), NOW + n * SECOND, by=f"[b]{n}[/b]", why="why\x1b[2J", department=[A, B][n % 2]) for n in range(3)]
+    await write(writer, layout, *found)
+    table = onestop(settings, "audit", "--limit", "2")
+    assert (table.returncode, table.stderr) == (0, "")
+    assert table.stdout.index("[b]2[/b]") < table.stdout.index("[b]1[/b]")
+    assert "[b]0[/b]" not in table.stdout
+    assert "\x1b" not in table.stdout
+    assert "There are older ones" in table.stdout
+    lines = onestop(settings, "audit", "--json", "--department", A, "--action", "period.closed").stdout.splitlines()
+    assert [orjson.loads(line) for line in lines] == [record.model_dump() | {"details": {}} for record in (found[2], found[0])]
 
 
 @pytest.mark.parametrize(("language", "says"), [("en", "cannot be read"), ("zh", "无法读取 Redis")])

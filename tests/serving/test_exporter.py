@@ -58,6 +58,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "recount_timestamp_seconds": (),
     "table_overdue": ("department", "table"),
     "scoreboard_last_update_timestamp_seconds": (),
+    "rulesets_in_force": (),
     "scoreboard_collect_seconds": (),
     "redis_errors_total": (),
     "robot_messages_total": ("robot", "outcome"),
@@ -154,6 +155,20 @@ def test_no_recount_before_the_first(model: ReadModel) -> None:
     model.keep_recount(RECOUNT.model_copy(update={"mismatches": 0}))
     assert of(samples(model), "recount_mismatches") == 0
     assert model.recount() == RECOUNT.model_copy(update={"mismatches": 0})
+
+
+async def test_rulesets_of_the_heartbeats_are_counted_and_old_heartbeats_name_none(
+    writer: Writer, layout: Layout, model: ReadModel
+) -> None:
+    for heartbeats, expected in (
+        ([beat(0), beat(1)], 0),
+        ([beat(0, NOW + SECOND, ruleset="default@1"), beat(1)], 1),
+        ([beat(1, NOW + SECOND, ruleset="default@1")], 1),
+        ([beat(1, NOW + 2 * SECOND, ruleset="default@2", worker="w2")], 2),
+        ([beat(0, NOW + 2 * SECOND, ruleset="default@2")], 1),
+    ):
+        await write(writer, layout, *heartbeats)
+        assert of(samples(model), "rulesets_in_force") == expected
 
 
 async def test_deductions_are_no_points_and_points_no_deductions(full: ReadModel) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -47,6 +48,8 @@ from tests.serving.records import (
     total,
     write,
 )
+from tests.serving.workers import CityWorkers, cases_of_two, city_of
+from tests.support.builder import History
 
 EVIL = "<script>alert(\"&')</script>"
 PAGES = [
@@ -55,6 +58,17 @@ PAGES = [
     f"/departments/{A}",
     "/indicators/case_aggregation",
     "/indicators/guide_accuracy",
+    "/cases",
+    "/cases?state=due_soon",
+    f"/cases?state=open&item=I1&text=S&sort=department&department={A}",
+    "/requests",
+    "/requests?state=open&sort=accepted",
+    f"/explain/{A}/{BEFORE}/case_aggregation",
+    f"/explain/{A}/{BEFORE}/case_aggregation?side=for",
+    f"/explain/{A}/{BEFORE}/sharing_validity",
+    f"/explain/{A}/{BEFORE}/guide_accuracy",
+    f"/explain/{A}/{BEFORE}/online_depth?side=for",
+    f"/explain/{A}/{BEFORE}/visit_reduction?side=for",
     "/interfaces",
     f"/interfaces?department={A}",
     "/quality",
@@ -62,6 +76,22 @@ PAGES = [
     "/audit?action=period.closed&department=",
     "/api/docs",
 ]
+
+
+def everything() -> CityWorkers:
+    """A thing of every kind, whose ids are to be escaped."""
+    history = History(A).items(2, "2020-08-03").add("department.docking_changed", "2020-08-03")
+    history.add("item.published", "2020-08-03", item=EVIL, name=EVIL, promised_days=1)
+    history.case("S1", issued="2020-10-09", passed="2020-10-10").case(EVIL, EVIL, issued="2020-10-09", accepted="2020-10-09")
+    history.add("case.suspended", "2020-10-12", serial=EVIL).add("case.resumed", "2020-10-14", serial=EVIL)
+    history.case("D1", accepted="2020-10-10", due_at="2020-11-11T00:00:00").case("no item", "nowhere", accepted="2020-10-10")
+    history.add("complaint.upheld", "2020-10-12", complaint=EVIL, period=BEFORE).add("defect.confirmed", "2020-10-12", defect=EVIL)
+    history.add("interface.registered", "2020-08-03").add("interface.failed", "2020-10-12", failure=EVIL)
+    history.add("interface.failed", "2020-10-13", failure="F2").add("interface.recovered", "2020-10-14", failure="F2")
+    history.add("table.registered", "2020-08-03").add("table.updated", "2020-10-14")
+    history.add("request.raised", "2020-10-12", request=EVIL, requester=B).add("request.raised", "2020-11-09", requester=B)
+    history.add("guide.checked", "2020-10-12", period=BEFORE, notes=(EVIL,)).add("sample.drawn", "2020-11-01", period=BEFORE)
+    return CityWorkers(city_of(history), closing=EVIL)
 
 
 @pytest.fixture
@@ -75,7 +105,7 @@ async def fill(writer: Writer, layout: Layout, model: ReadModel) -> None:
         score("overdue_completion", A, version=2, points=10, points_exact="10", reasons=["capped"]),
         interface(EVIL, up=False), table(EVIL, overdue=True, last_update_at=None), beat(0), beat(1),
         alert(EVIL, due=NOW - 26 * HOUR), alert("D1", "case_due_soon", due=NOW + 12 * HOUR),
-        alert("X", "interface_failed", details={EVIL: EVIL}, due=None), adjustment(EVIL), adjustment("OF-B", department=B),
+        alert("X", "interface_failed", details={EVIL: EVIL}, due=None), adjustment(EVIL, "guide_accuracy"), adjustment("OF-B", department=B),
         audit("1", department=A, subject=EVIL, why=EVIL, details={EVIL: EVIL}), audit("2", department=B), audit("3", action="topic.paused", department=None),
     )  # fmt: skip
     differences = [
@@ -127,7 +157,7 @@ def read(page: str) -> Reader:
 
 
 def app_in(settings: Settings, model: ReadModel, language: str) -> FastAPI:
-    return create_app(settings.model_copy(update={"lang": language}), model)
+    return create_app(settings.model_copy(update={"lang": language}), model, everything())
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -143,7 +173,19 @@ async def test_pages_are_well_formed_and_escaped(settings: Settings, model: Read
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("url", ["/", "/indicators/online_depth", "/interfaces", "/quality", "/audit"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/",
+        "/indicators/online_depth",
+        "/cases",
+        "/requests",
+        f"/explain/{A}/{BEFORE}/case_aggregation",
+        "/interfaces",
+        "/quality",
+        "/audit",
+    ],
+)
 async def test_pages_of_an_empty_read_model(settings: Settings, model: ReadModel, language: str, url: str) -> None:
     answer = await ask(app_in(settings, model, language), url)
     assert answer.status == 200
@@ -254,6 +296,81 @@ async def test_a_department_shows_reasons_alerts_and_history(settings: Settings,
         assert shown in texts
 
 
+def shown(page: str) -> list[str]:
+    return [found for text in read(page).texts if (found := " ".join(text.split()))]
+
+
+@pytest.mark.usefixtures("fill")
+async def test_cases_show_their_deadlines_and_how_they_come_about(settings: Settings, model: ReadModel) -> None:
+    app = app_in(settings, model, "en")
+    texts = shown((await ask(app, "/cases")).text)
+    # Saturday, the 10th, is made up for the holidays; suspended from Monday to Wednesday it is two workdays more.
+    for there in ("in all 1", EVIL, "2020-10-13 24:00", "27 d 12 h over", "1 workdays from the day after 2020-10-09"):
+        assert there in texts
+    assert "suspended for 2 workdays, which it moves on" in texts
+    texts = shown((await ask(app, "/cases?state=open")).text)
+    for there in ("in all 3", "2020-11-10 24:00", "12 h 0 min left", "given by the event itself", "no deadline"):
+        assert there in texts
+    assert "in all 0" in shown((await ask(app, f"/cases?department={B}")).text)
+    chinese = shown((await ask(app_in(settings, model, "zh"), "/cases")).text)
+    assert "自 2020-10-09 次日起 1 个工作日" in chinese
+    assert "其间调休上班：2020-10-10" in chinese
+
+
+@pytest.mark.usefixtures("fill")
+async def test_requests_show_who_asks(settings: Settings, model: ReadModel) -> None:
+    texts = shown((await ask(app_in(settings, model, "en"), "/requests?state=open")).text)
+    assert "in all 2" in texts
+    assert texts.count("乙") == 3, "twice as the one who asks, once to choose from"
+
+
+async def test_lists_are_paged_and_keep_what_was_asked(settings: Settings, model: ReadModel) -> None:
+    app = create_app(settings, model, cases_of_two({f"S{n:03d}": (A, -(n + 1) * SECOND) for n in range(250)}))
+    url, serials = f"/cases?state=overdue&department={A}&text=S&sort=serial", []
+    while url:
+        page = (await ask(app, url)).text
+        serials += re.findall(r">(S\d{3})<", page)
+        following = re.search(r'href="(/cases\?[^"]*&amp;cursor=[^"]+)"', page)
+        url = html.unescape(following[1]) if following else ""
+        assert not url or f"department={A}" in url
+    assert serials == [f"S{n:03d}" for n in range(250)]
+
+
+@pytest.mark.usefixtures("fill")
+async def test_an_explanation_shows_why(settings: Settings, model: ReadModel) -> None:
+    app = app_in(settings, model, "en")
+    base = f"/explain/{A}/{BEFORE}"
+    texts = shown((await ask(app, f"{base}/case_aggregation")).text)
+    for there in (
+        EVIL,
+        "sets the indicator to 0",
+        "no ingestion passed the quality check by the cut-off",
+        "N = 1, M = 2, N/M = 1/2 ≈ 50.0000%; Points = 0 ≈ 0.00",
+    ):
+        assert there in texts
+    assert "S1" not in texts
+    assert "S1" in shown((await ask(app, f"{base}/case_aggregation?side=for")).text)
+    texts = shown((await ask(app, f"{base}/guide_accuracy")).text)
+    assert "Facts that arrived after the closing and would change the score" in texts
+    answer = await ask(app, f"{base}/nothing")
+    assert answer.status == 404
+    assert "is not an indicator" in answer.json["detail"]
+
+
+async def test_an_explanation_is_paged(settings: Settings, model: ReadModel) -> None:
+    history = History(A).add("department.docking_changed", "2020-10-01")
+    for n in range(250):
+        history.case(f"S{n:03d}", issued="2020-10-10")
+    app = create_app(settings, model, CityWorkers(city_of(history)))
+    url, serials = f"/explain/{A}/{BEFORE}/case_aggregation", []
+    while url:
+        page = (await ask(app, url)).text
+        serials += re.findall(r'class="code">(S\d{3})<', page)
+        following = re.search(r'href="(/explain/[^"]*&amp;cursor=[^"]+)"', page)
+        url = html.unescape(following[1]) if following else ""
+    assert serials == [f"S{n:03d}" for n in range(250)]
+
+
 @pytest.mark.usefixtures("fill")
 async def test_what_is_down_comes_first(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
     await write(writer, layout, interface("AAA"), interface("ZZZ", B, up=False), table("AAB"), table("ZZA", B, overdue=True))
@@ -335,13 +452,16 @@ async def test_static_files_are_served_and_take_nothing_from_elsewhere(settings:
 
 def test_every_text_is_used_and_every_name_known() -> None:
     directory = Path(streams.serving.__file__).parent
-    source = "".join(path.read_text(encoding="utf-8") for path in [*directory.glob("templates/*.html"), *directory.glob("pages/*.py")])
+    source = "".join(
+        path.read_text(encoding="utf-8")
+        for path in [*directory.glob("templates/*.html"), *directory.glob("pages/*.py"), directory / "pages_live.py"]
+    )
     asked = set(re.findall(r"\bt\(\s*[\"'](\w+)[\"']\s*\)", source))
     assert asked <= set(TEXTS)
     named = set(re.findall(r"[\"'](\w+)[\"']", source))
     computed = {"scored", "vacuous", "zeroed", "no_data", "open", "closing", "closed", "different", "not_compared", *ALERT_KINDS, *ACTIONS}
     assert {
-        name for name in TEXTS.keys() - LIVE_TEXTS.keys() if not name.startswith(("error_", "theme_", "cause_", "through_"))
+        name for name in TEXTS.keys() - LIVE_TEXTS.keys() if not name.startswith(("error_", "theme_", "cause_", "through_", "record_done_"))
     } - named <= computed
 
 

@@ -265,7 +265,7 @@ class Group:
             reply(kind(0, error, assignment))
 
         member = self.members.get(request.member_id)
-        error = self._fault(request.member_id, request.generation_id)
+        error = self.fault(request.member_id, request.generation_id)
         if error:
             respond(error)
         elif member is None or self.state in ("Empty", "PreparingRebalance"):
@@ -287,7 +287,7 @@ class Group:
                         waiting(NO_ERROR, other.assignment)
 
     def heartbeat(self, request: Any, reply: Reply) -> None:
-        error = self._fault(request.member_id, request.generation_id)
+        error = self.fault(request.member_id, request.generation_id)
         if not error:
             self.touch(self.members[request.member_id])
             error = REBALANCE_IN_PROGRESS if self.state == "PreparingRebalance" else NO_ERROR
@@ -303,7 +303,7 @@ class Group:
         """The error of a commit; `NO_ERROR` also for one from outside while the group is empty."""
         if generation < 0 and self.state == "Empty":
             return NO_ERROR
-        error = self._fault(name, generation)
+        error = self.fault(name, generation)
         if not error:
             self.touch(self.members[name])
             if self.state == "CompletingRebalance":
@@ -317,7 +317,8 @@ class Group:
 
     # --- the rest
 
-    def _fault(self, name: str, generation: int) -> int:
+    def fault(self, name: str, generation: int) -> int:
+        """The error that a member gets which says that it is of a generation; `NO_ERROR` for one that is."""
         if name not in self.members:
             return UNKNOWN_MEMBER
         return ILLEGAL_GENERATION if generation != self.generation else NO_ERROR

@@ -258,7 +258,11 @@ class _Runner:
         return sorted(owned) == sorted(tp for tp, _ in self._inputs())
 
     def _owned(self, process: Any) -> list[TP]:
+        """What a process reads as a member of the present generation: one that was put out, and has not heard of it yet, owns nothing."""
         try:
+            coordinator = process.app.consumer._thread._ensure_consumer()._coordinator
+            if self.world.broker.group.fault(coordinator.member_id, coordinator.generation):
+                return []
             return [] if process.app.rebalancing else list(process.app.consumer.positions())
         except Exception:  # not started yet
             return []

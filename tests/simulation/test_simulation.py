@@ -40,6 +40,11 @@ def test_a_replay_shows_what_happened() -> None:
     assert "group: generation 1" in done.stdout
 
 
+def test_whoever_was_put_out_of_the_group_owns_nothing() -> None:
+    """At its end one of the three is put out, has not heard of it yet, and seems to own everything."""
+    assert command("--replay", "2013152").returncode == 0
+
+
 @pytest.mark.parametrize("arguments", [("--mutant", "no such rule")])
 def test_an_unknown_rule_is_refused_with_those_there_are(arguments: tuple[str, ...]) -> None:
     done = command(*arguments)

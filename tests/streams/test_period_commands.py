@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from models.events import PeriodReopened, Periods
+from models.records import AuditRecord
 from models.wire import misplaced, parse_record
 from streams.intake import partition_of
 from tests.support.builder import D1
@@ -52,6 +53,12 @@ def test_one_department_closed_and_reopened(system: System) -> None:
     ]
     assert [orjson.loads(r.value)["by"] for r in records] == ["wang.li", getpass.getuser(), "zhao.min"]
     assert all(isinstance(parse_record(r.value), Periods) for r in records), "fields that the contract does not know are ignored"
+    audit = {record.details["event_id"]: record for record in (AuditRecord.model_validate_json(r.value) for r in system.read("audit"))}
+    for event in (orjson.loads(r.value) for r in records):
+        record = audit.pop(event["event_id"])
+        assert (record.action, record.by, record.why) == (event["type"], event["by"], event.get("reason"))
+        assert (record.department, record.period, record.subject) == (D1, event["period"], event["period"])
+    assert audit == {}
 
 
 @pytest.mark.parametrize(
@@ -67,4 +74,4 @@ def test_one_department_closed_and_reopened(system: System) -> None:
 def test_refused(system: System, arguments: list[str], code: int, says: str) -> None:
     done = system.run("period", *arguments, expect=code)
     assert says in done.stderr.decode()
-    assert system.read("periods") == []
+    assert system.read("periods") == system.read("audit") == []

@@ -565,6 +565,7 @@ def test_a_heartbeat_every_ten_seconds_whatever_happens() -> None:
     assert (topic, key) == ("status", "partition|3")
     assert beat.model_dump() == {
         "partition": 3, "as_of": "2020-09-05T12:00:10+08:00", "lag": 10, "catching_up": True, "worker": "w1",
+        "ruleset": desk.state.city.context.identity,
     }  # fmt: skip
     desk.state.caught_up = True
     later = desk.publisher.heartbeat(0, "w1", desk.now + 50 * SECOND)

@@ -14,11 +14,17 @@ import orjson
 import pytest
 from kafka import KafkaProducer
 
+from models.records import AuditRecord
 from streams.quarantine import fold
 from tests.support.builder import D1, D2
 from tests.support.live import System, until
 
 Put = Callable[..., str]
+
+
+def audited(system: System, subject: str) -> list[AuditRecord]:
+    found = [AuditRecord.model_validate_json(record.value) for record in system.read("audit")]
+    return [record for record in found if record.subject == subject]
 
 
 def event(name: str, **fields: Any) -> bytes:
@@ -110,6 +116,9 @@ def test_only_what_is_open_is_sent_unless_again(system: System, put: Put) -> Non
     assert entry_of(system, name)["by"] == "zhao.min"
     history = orjson.loads(system.run("quarantine", "show", name, "--json").stdout)["history"]
     assert [change["by"] for change in history] == ["wang.li", "zhao.min"]
+    audit = sorted(audited(system, name), key=lambda record: record.at)
+    assert [(r.action, r.by, r.department) for r in audit] == [("quarantine.retried", by, D1) for by in ("wang.li", "zhao.min")]
+    assert audit[0].details == {"reason": "wrong_topic", "type": "serial.issued", "event_id": "once", "corrected": False}
 
 
 def test_dismissed_with_the_reason(system: System, put: Put) -> None:
@@ -120,6 +129,8 @@ def test_dismissed_with_the_reason(system: System, put: Put) -> None:
     [entry] = [entry for entry in listed(system, "--state", "dismissed") if entry["id"] == name]
     assert (entry["by"], entry["why"], entry["reason"]) == ("wang.li", "a test of ours", "not_an_object")
     assert b"dismissed by wang.li" in system.run("quarantine", "dismiss", name, "--why", "again", expect=1).stderr
+    [record] = audited(system, name)
+    assert (record.action, record.by, record.department, record.why) == ("quarantine.dismissed", "wang.li", None, "a test of ours")
     shown = system.run("quarantine", "show", name).stdout.decode()
     assert "dismissed by wang.li: a test of ours" in shown
     assert shown.rstrip().endswith("[1]")
@@ -174,6 +185,7 @@ def test_corrected_from_a_file(system: System, put: Put, tmp_path: Path) -> None
     assert b"of one ID" in system.run("quarantine", "retry", name, "cases|0|1", "--with", str(path), expect=2).stderr
     system.run("quarantine", "retry", name, "--with", str(path))
     until(lambda: "file" in system.facts(), "the correction is taken in")
+    assert [record.details["corrected"] for record in audited(system, name)] == [True]
 
 
 def test_corrected_from_stdin(system: System, put: Put) -> None:

@@ -121,6 +121,10 @@ def test_equal_after_repeats_wrong_partitions_bad_records_a_closing_late_facts_a
     result = recount(system, expect=0)
     assert (result["mismatches"], result["not_compared"], result["records"]) == (0, 0, len(expected_scores(first)))
     assert result["events"] > len(first), "the bad ones and the misplaced ones were read too"
+    in_two = recount(system, "--processes", "2", expect=0)
+    assert {name: in_two[name] for name in ("events", "records", "mismatches")} == {
+        name: result[name] for name in ("events", "records", "mismatches")
+    }
 
     publish(system, [order("period.closed")])
     until(lambda: len(frozen_departments(system)) == 3, "all are frozen")
@@ -273,6 +277,7 @@ def test_what_cannot_be_reached(system: System) -> None:
     assert b"ONESTOP_BROKER" in system.run("recount", expect=3, ONESTOP_BROKER="127.0.0.1:1").stderr
     assert b"ONESTOP_REDIS_URL" in system.run("recount", expect=3, ONESTOP_REDIS_URL="redis://127.0.0.1:1/0").stderr
     assert b"topics check" in system.run("recount", expect=1, ONESTOP_TOPIC_PREFIX=f"{system.prefix}none-").stderr
+    assert b"ONESTOP_REDIS_URL" in system.run("recount", "--processes", "2", expect=3, ONESTOP_REDIS_URL="redis://127.0.0.1:1/0").stderr
     assert b"--every counts everything" in system.run("recount", "--every", "1", "--period", "2020-09", expect=2).stderr
 
 

@@ -18,9 +18,9 @@ from models.instants import SECOND, format_instant, parse_instant
 from models.records import Recount
 from models.rulesets import default_ruleset
 from models.wire import parse_record
-from scoring.context import create_context
+from scoring.context import Context, create_context
 from scoring.scores import AnyRecord
-from streams.changelog import ChunkRecord, encode_chunk
+from streams.changelog import ChunkRecord, FrozenRecord, encode_chunk, encode_frozen
 from streams.intake import ARRIVAL_HEADER, partition_of
 from streams.recount import Recounter, counted
 from streams.serving.read_model import ReadModel
@@ -112,9 +112,9 @@ def city() -> City:
     return City()
 
 
-def recount(city: City) -> Recount:
+def recount(city: City, context: Context = CONTEXT, period: str | None = None) -> Recount:
     clock = SimpleNamespace(now=lambda: city.now)
-    return Recounter(city, cast("ReadModel", city), PARTITIONS, CONTEXT, clock, city.pause).run(None, None, lambda _: None)
+    return Recounter(city, cast("ReadModel", city), PARTITIONS, context, clock, city.pause).run(period, None, lambda _: None)
 
 
 def kinds(result: Recount) -> set[str]:
@@ -278,3 +278,25 @@ def test_of_two_contents_the_one_taken_in_stands(city: City) -> None:
     held.logs[CHANGELOG, partition_of(D1, PARTITIONS)].pop(0)
     held.serve(event("a"), event("b"))
     assert kinds(recount_again(held)) == {"other_content", "conflict"}
+
+
+@pytest.mark.parametrize(("chained", "expected"), [(True, (1, 0)), (False, (0, 17))])
+def test_what_was_frozen_by_the_ruleset_of_its_period_is_compared(city: City, chained: bool, expected: tuple[int, int]) -> None:
+    """August was frozen by the ruleset in force, one record of it wrongly. Under another ruleset it could not be counted again."""
+    arrived = parse_instant("2020-08-21T00:00:00+08:00") // 1_000
+    august = event("a", occurred_at="2020-08-20T10:00:00+08:00")
+    city.arrive(august, at=arrived)
+    city.take(august, at=arrived)
+    city.serve(august, at=arrived)
+    city.commit()
+    key = (D1, "2020-08", "total")
+    city.live[key] = city.live[key].model_copy(update={"points_exact": "1"})
+    records = [record.to_json() for (_, period, _), record in city.live.items() if period == "2020-08"]
+    closed_at = parse_instant("2020-09-08T00:00:00+08:00")
+    frozen = FrozenRecord(partition_of(D1, PARTITIONS), D1, "2020-08", "auto|2020-08", closed_at, records, 1, closed_at)
+    city.logs[CHANGELOG, frozen.partition].append(SimpleNamespace(value=encode_frozen(frozen)))
+    other = default_ruleset().with_policies(zero_denominator="na")
+    city.live = {key: record for key, record in city.live.items() if key[1] == "2020-08"}
+    ruleset = other.following(default_ruleset(), "2020-09") if chained else other
+    found = recount(city, create_context(ruleset, NOW), "2020-08")
+    assert (found.mismatches, found.not_compared) == expected

@@ -227,6 +227,55 @@ async def test_metrics_need_the_token_where_one_is_set() -> None:
     }  # fmt: skip
 
 
+async def statuses_of(given: dict[str, str], **settings: Any) -> dict[str, int]:
+    """What `/queries/…`, `/metrics` and `/healthz` answer to who bears a token; 503: let in, and nothing is owned."""
+    composition = Composition(Settings(**settings), default_ruleset(), published_workdays(), SystemClock(), WorkerMetrics())
+    queries = Queries(composition.settings, SimpleNamespace(app=SimpleNamespace(rebalancing=False), owned_states=list))  # type: ignore[arg-type]
+    runner, port = await serve_metrics(composition, queries)
+    try:
+        async with ClientSession(headers=given) as client:
+            found = {}
+            for path in (
+                "/queries/cases?partitions=0",
+                "/queries/explain?indicator=online_depth",
+                "/queries/nothing",
+                "/metrics",
+                "/healthz",
+            ):
+                async with client.get(f"http://127.0.0.1:{port}{path}") as answer:
+                    found[path.partition("?")[0]] = answer.status
+                    assert "Server" not in answer.headers
+            return found
+    finally:
+        await runner.cleanup()
+
+
+QUERY_TOKEN, METRICS_TOKEN = "a-token-for-queries", "a-token-for-prometheus"
+
+
+@pytest.mark.parametrize(
+    "given", ["", f"Bearer {METRICS_TOKEN}", f"Bearer {QUERY_TOKEN}x", f"Basic {QUERY_TOKEN}", f"Bearer {QUERY_TOKEN}"]
+)
+async def test_queries_need_their_own_token(given: str) -> None:
+    found = await statuses_of({"Authorization": given}, worker_address="127.0.0.1:0", query_token=QUERY_TOKEN, metrics_token=METRICS_TOKEN)
+    right = given == f"Bearer {QUERY_TOKEN}"
+    assert found == {
+        "/queries/cases": 503 if right else 401, "/queries/explain": 503 if right else 401, "/queries/nothing": 404 if right else 401,
+        "/metrics": 200 if given == f"Bearer {METRICS_TOKEN}" else 401, "/healthz": 200,
+    }  # fmt: skip
+
+
+async def test_queries_outside_loopback_are_refused_without_a_token() -> None:
+    let_in = {"/queries/cases": 503, "/queries/explain": 503, "/queries/nothing": 404}
+    refused = dict.fromkeys(let_in, 403)
+    bearer = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+    outside = {"worker_address": "0.0.0.0:0", "metrics_token": METRICS_TOKEN}
+    assert (await statuses_of(bearer, **outside)).items() >= refused.items()
+    assert (await statuses_of({}, **outside, query_token=QUERY_TOKEN))["/queries/cases"] == 401
+    assert (await statuses_of({}, worker_address="0.0.0.0:0", trusted_proxy=True)).items() >= let_in.items()
+    assert (await statuses_of({}, worker_address="127.0.0.1:0")).items() >= let_in.items()
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0:9101", "[::]:0", "10.0.0.1:9101", "worker:9101"])
 def test_metrics_outside_loopback_need_a_token(address: str, tmp_path: Path) -> None:
     with pytest.raises(WorkerRefusedError, match=r"ONESTOP_WORKER_ADDRESS: .*ONESTOP_METRICS_TOKEN_FILE"):

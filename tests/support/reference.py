@@ -139,7 +139,11 @@ class View:
     period: str
     as_of: datetime
     zone: ZoneInfo
-    policies: Mapping[str, Any]
+    policies_in: Callable[[str], Mapping[str, Any]]  # by period
+
+    @property
+    def policies(self) -> Mapping[str, Any]:
+        return self.policies_in(self.period)
 
     @property
     def start(self) -> datetime:
@@ -269,6 +273,12 @@ def case_aggregation(view: View, full: int) -> Outcome:
         left_out = view.left_out()
         first_passed = firsts(passed, "serial")
         aggregated = {s for (s,), f in first_passed.items() if view.holds(f.at) and s not in left_out}
+        # a case that counted with the cohort of the period it was issued in counts in no other one
+        for (serial,), f in firsts(view.of("serial.issued"), "serial").items():
+            period = period_of_day(local_date(f.at, view.zone))
+            end = day_start(first_day(next_period(period)), view.zone)
+            if serial in aggregated and view.policies_in(period)["aggregation"] == "cohort" and first_passed[(serial,)].at < end:
+                aggregated.remove(serial)
 
     # "docked with the case store at the cut-off (no docking_changed: not docked)"
     docking = view.by_cut_off("department.docking_changed")
@@ -422,7 +432,8 @@ def sharing_timeliness(view: View, full: int) -> Outcome:
             handled_in_time = request in handled and handled[request] <= due
         else:
             # "due at the end of the 10th workday after the day raised, in that day's period, in time strictly before"
-            day, covered = workday_after(local_date(f.at, view.zone), view.policies["sharing_workdays"])
+            raised_on = local_date(f.at, view.zone)
+            day, covered = workday_after(raised_on, view.policies_in(period_of_day(raised_on))["sharing_workdays"])
             if period_of_day(day) != view.period:
                 continue
             due = day_end(day, view.zone)
@@ -651,14 +662,22 @@ def reference_scores(
     as_of: datetime,
     *,
     policies: Mapping[str, Any] | None = None,
+    later: tuple[str, Mapping[str, Any]] | None = None,
     tz: str = "Asia/Shanghai",
 ) -> list[dict[str, Any]]:
-    """Every score record as of an instant, from the events in the order in which they were taken in."""
+    """Every score record as of an instant, from the events in the order in which they were taken in.
+
+    `later`: from that period on these policies hold instead of `policies`.
+    """
     if as_of.tzinfo is None:
         raise ValueError("as_of needs an offset")
-    rules = DEFAULT_POLICIES | dict(policies or {})
-    if unknown := set(rules) - set(DEFAULT_POLICIES):
+    since, changed = later or ("9999-12", {})
+    if unknown := {*(policies or {}), *changed} - set(DEFAULT_POLICIES):
         raise ValueError(f"unknown policies: {sorted(unknown)}")
+
+    def policies_in(period: str) -> Mapping[str, Any]:
+        return DEFAULT_POLICIES | dict((changed if period >= since else policies) or {})
+
     zone, until = ZoneInfo(tz), as_of.astimezone(UTC)
 
     # "one id with two contents ...: the first one taken in stands (also when it lies after T)"
@@ -675,7 +694,7 @@ def reference_scores(
         # "scored from the period in which its first event (not period.*) occurred, registered or not"
         period = period_of_day(local_date(own[0].at, zone))
         while period <= period_of_day(local_date(until, zone)):
-            records += department_scores(View(department, own, period, until, zone, rules))
+            records += department_scores(View(department, own, period, until, zone, policies_in))
             period = next_period(period)
 
     # "rank: by exact total over all scored departments, equal totals share a rank (1, 2, 2, 4)"

@@ -1,4 +1,4 @@
-"""Publishing events with kafka-python, for the commands that put events in."""
+"""Publishing events with kafka-python, for commands and for what people record on pages."""
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
