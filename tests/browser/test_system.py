@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 from playwright.sync_api import Browser, expect
-from streams.cli.sender import EventSender
 
 from streams.embedded import EmbeddedBroker, EmbeddedRedis, free_ports
+from streams.sender import EventSender
 from streams.simulator import City, dump
 from tests.browser.site import SECONDS, Watched, api_board, context_of, serious, shown_board, streaming
 from tests.serving.conftest import broker  # noqa: F401

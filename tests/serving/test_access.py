@@ -157,6 +157,7 @@ async def test_signing_in_begins_a_session_that_sees_what_the_user_may(app: Fast
     page = await ask(app, "/", accept="text/html", headers=cookie)
     assert page.status == 200
     assert f'<span class="who">{name}</span>' in page.text
+    assert ('href="/record"' in page.text) == (name != "viewer")
     assert (await ask(app, f"/departments/{B}", headers=cookie)).status == (403 if name == "of-a" else 200)
     assert (await ask(app, "/login", accept="text/html", headers=cookie)).headers["location"] == "/"
 

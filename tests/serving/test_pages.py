@@ -215,9 +215,9 @@ async def test_each_reader_has_colours(settings: Settings, model: ReadModel) -> 
         found = re.search(r'dark\.css" media="([^"]+)"', page)
         return None if found is None else found[1]
 
-    system = "(prefers-color-scheme: dark)"
-    assert [await dark(url) for url in ("/", "/?theme=dark", "/?theme=light", "/?theme=red")] == [system, "all", None, system]
-    assert [await dark("/", f"onestop-theme={theme}") for theme in ("dark", "light", "x")] == ["all", None, system]
+    system = "screen and (prefers-color-scheme: dark)"
+    assert [await dark(url) for url in ("/", "/?theme=dark", "/?theme=light", "/?theme=red")] == [system, "screen", None, system]
+    assert [await dark("/", f"onestop-theme={theme}") for theme in ("dark", "light", "x")] == ["screen", None, system]
     assert await dark("/?theme=auto", "onestop-theme=dark") == system
 
 
@@ -443,7 +443,7 @@ async def test_a_department_without_status_has_its_code_for_a_name(
     assert (await ask(app, f"/departments/{A}")).status == 200
 
 
-@pytest.mark.parametrize("name", ["style.css", "refresh.js", "icon.svg"])
+@pytest.mark.parametrize("name", ["style.css", "dark.css", "refresh.js", "login.js", "icon.svg"])
 async def test_static_files_are_served_and_take_nothing_from_elsewhere(settings: Settings, model: ReadModel, name: str) -> None:
     answer = await ask(create_app(settings, model), f"/static/{name}")
     assert answer.status == 200

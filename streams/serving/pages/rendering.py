@@ -97,6 +97,7 @@ class Pages:
             "here": self._here,
             "theme": self.theme,
             "user_name": None if user == EVERYONE else user.name,
+            "records": user.may("recorder"),
             "signed_in": getattr(request.state, "signed_in", False),
             "csrf": getattr(request.state, "csrf", ""),
         }
