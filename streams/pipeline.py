@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -141,10 +141,7 @@ class Pipeline:
             gate.leave()
             self._appending.release()
             return
-        if not self.store.owns(message.partition):
-            # A static member inherits the assignment of the one before it; had that one stopped while it was starting, before its
-            # changelogs were known, this one owns inputs without them. With no state everything would be new.
-            start_over(f"partition {message.partition} was assigned without its changelog", SESSION_SECONDS * 1.5)
+        self.must_have_changelogs([message.partition])
         started = time.perf_counter()
         state = self.store.partition(message.partition)
         state.city.advance(self.clock.now())
@@ -160,6 +157,16 @@ class Pipeline:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.sleep(0)  # a chunk takes some 15 ms: heartbeats and rounds come in between
+
+    def must_have_changelogs(self, partitions: Iterable[int]) -> None:
+        """Start over where inputs are owned without their changelog; with no state everything would be new.
+
+        A static member inherits the assignment of the one before it; had that one stopped while it was starting, before its changelogs
+        were known, this one owns inputs alone.
+        """
+        without = sorted({partition for partition in partitions if not self.store.owns(partition)})
+        if without:
+            start_over(f"partition {', '.join(map(str, without))} was assigned without its changelog", SESSION_SECONDS * 1.5)
 
     async def _adjust(self, partition: int, adjustments: list[AdjustmentRecord]) -> None:
         """Publish adjustments, before the facts are appended: found among the facts again, a late fact would be a copy and adjust nothing.

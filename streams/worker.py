@@ -146,6 +146,9 @@ async def watch(app: Any, pipeline: Pipeline) -> None:
         for partition, since in lagging_since.items():
             if now - max(since, pipeline.finished_at.get(partition, 0.0)) > STALLED_SECONDS:
                 end_process(f"partition {partition} has lag and finished no chunk for {STALLED_SECONDS:g} s")
+        if not app.rebalancing:
+            # While no record comes nobody else notices: no deadline of the partition would fire, and no heartbeat would be told.
+            pipeline.must_have_changelogs(tp.partition for tp in app.consumer.positions())
         waiting = any(map(app.consumer.is_input, app.consumer.assignment())) and not app.consumer.positions()
         if not waiting or recovery.in_recovery or app.rebalancing:
             idle_since = None

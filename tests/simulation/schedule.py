@@ -255,6 +255,8 @@ class _Runner:
         ):
             return False
         owned = [tp for process in processes for tp in self._owned(process)]
+        if any(tp.partition not in process.pipeline.store.data for process in processes for tp in self._owned(process)):
+            return False  # it is ended when that is noticed
         return sorted(owned) == sorted(tp for tp, _ in self._inputs())
 
     def _owned(self, process: Any) -> list[TP]:
