@@ -139,8 +139,8 @@ async def measure(cases: int, asks: int) -> None:
         score = {"department": D1, "period": "2020-09"}
         for indicator in EXPLAINED:
             await ask(client, f"explain {indicator}", url + "explain", asks, **score, indicator=indicator, limit="100")
-        full = {**score, "indicator": "case_aggregation", "limit": "1000", "side": "for"}
-        await ask(client, "explain, a page of 1,000", url + "explain", asks, **full)
+        full = {**score, "indicator": "case_aggregation", "limit": "500", "side": "for"}
+        await ask(client, "explain, a page of 500", url + "explain", asks, **full)
         await ask(client, "open cases", url + "cases", asks, partitions="0", state="open", limit="100")
         await ask(client, "counts of all indicators", url + "counts", max(1, asks // 5), **score)
     feeding.cancel()
