@@ -45,6 +45,7 @@ bench: dev
 	$(BIN)/python -m tests.benchmarks.offline
 	$(BIN)/python -m tests.benchmarks.recovery
 	$(BIN)/python -m tests.benchmarks.worker
+	$(BIN)/python -m tests.benchmarks.explain
 
 torture: dev
 	$(BIN)/python -m tests.torture --minutes $(MINUTES) --seed $(SEED) --brokers $(BROKERS)

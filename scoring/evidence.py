@@ -3,7 +3,6 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from heapq import merge
 from itertools import islice, takewhile
 from typing import Any
@@ -17,14 +16,14 @@ Order = tuple[bool, str, str]
 FIRST_FOR: Order = (True, "", "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Evidence:
     """One thing, or a part of one, and what it added to the two sums. `against`: it costs points."""
 
     entity: Entity
     part: str
-    numerator: Fraction
-    denominator: Fraction
+    numerator: Exact
+    denominator: Exact
     against: bool
     view: View
 
@@ -85,7 +84,7 @@ class Gathered:
     def look_at_zeroing(self) -> None:
         """Take in what rules set the score to 0 for; once, at the end."""
         zeroing = self._indicator.zeroing(self._view)
-        found = [Evidence(entity, "", Fraction(0), Fraction(0), against=True, view=self._view) for entity in zeroing]
+        found = [Evidence(entity, "", 0, 0, against=True, view=self._view) for entity in zeroing]
         self._runs.append(sorted(found, key=order_of))
 
     def counted(self) -> tuple[int, int]:
@@ -123,7 +122,7 @@ class Gathered:
         for part, (numerator, denominator) in parts.items():
             if numerator or denominator:
                 against = numerator > 0 if indicator.lower_is_better else numerator < denominator
-                yield Evidence(entity, part, Fraction(numerator), Fraction(denominator), against, view)
+                yield Evidence(entity, part, numerator, denominator, against, view)
 
 
 def gather(indicator: Indicator, view: View) -> Gathered:

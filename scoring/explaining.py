@@ -118,13 +118,20 @@ class _Costs:
         self._status = record.status
         self._points = Fraction(record.points_exact)
         self._sums = Fraction(record.numerator), Fraction(record.denominator)
+        self._known: dict[tuple[Exact, Exact], str | None] = {}  # most things add the same
 
     def of(self, entry: Evidence) -> str | None:
         """Exact; None where the thing counts for, or where the score does not follow from the sums."""
         if not entry.against or entry.zeroes or self._status != "scored":
             return None
+        added = entry.numerator, entry.denominator
+        if added not in self._known:
+            self._known[added] = self._of(*added)
+        return self._known[added]
+
+    def _of(self, up: Exact, down: Exact) -> str | None:
         numerator, denominator = self._sums
-        numerator += -entry.numerator if self._indicator.lower_is_better else entry.denominator - entry.numerator
+        numerator += -up if self._indicator.lower_is_better else down - up
         if not denominator and not self._indicator.deduction:
             return None
         points = self._indicator.points_of(numerator, denominator, self._view)

@@ -5,16 +5,30 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from docpages.markdown import blocks, code, table
-from docpages.schemas import said
+from docpages.markdown import blocks, code, first_sentence, table
+from docpages.schemas import said, schema_of
+from models.explanations import DueBasis, EvidenceRow, Explanation, OpenCase, OpenRequest, SourceEvent, Suspension
+from models.records import Record
 from streams.serving import api, api_live, api_records, stream
+
+LIVE_MODELS: tuple[type[Record], ...] = (Explanation, EvidenceRow, SourceEvent, OpenCase, OpenRequest, DueBasis, Suspension)
 
 
 def sections() -> dict[str, str]:
     """The overview and the operations."""
     found = list(_operations())
     overview = table(["operation", "answers"], ([code(f"GET {path}"), operation["summary"]] for path, operation in found))
-    return {"overview": overview, "operations": blocks(_section(path, operation) for path, operation in found)}
+    return {
+        "overview": overview,
+        "operations": blocks(_section(path, operation) for path, operation in found),
+        "live": blocks(map(_model, LIVE_MODELS)),
+    }
+
+
+def _model(cls: type[Record]) -> str:
+    properties = schema_of(cls, "serialization")["properties"]
+    rows = [[code(name), said(schema), schema.get("description", "")] for name, schema in properties.items()]
+    return blocks([f"{cls.__name__}: {first_sentence(cls.__doc__)}", table(["field", "value", "meaning"], rows)])
 
 
 def _operations() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -136,6 +136,18 @@ async def test_a_score_is_explained_page_by_page(serve: Any) -> None:
     assert (await get("counts", department=D1, period="2020-09"))[2]["case_aggregation"] == [2, 3]
 
 
+async def test_a_page_is_bounded_whatever_is_asked_for(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "EXPLAINED_ROWS", 3)
+    worker = Worker()
+    worker.take("2020-09-15", cases(D1, 5, 2))
+    get = await serve(worker)
+    for asked in ({}, {"limit": "4"}, {"limit": "1000"}):
+        _, _, page = await get("explain", **SCORE, **asked)
+        assert len(page["evidence"]) == 3
+        _, _, rest = await get("explain", **SCORE, **asked, after=page["next_cursor"])
+        assert (len(rest["evidence"]), rest["next_cursor"]) == (2, None)
+
+
 async def test_counts_are_those_of_every_explanation(serve: Any) -> None:
     worker = Worker()
     worker.take("2020-09-15", cases(D1, 5, 2))

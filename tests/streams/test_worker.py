@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -283,6 +284,13 @@ def test_metrics_outside_loopback_need_a_token(address: str, tmp_path: Path) -> 
     worker.check_address(Settings(worker_address=address, trusted_proxy=True))
     worker.check_address(Settings(worker_address=address, metrics_token="a-token-for-prometheus"))  # type: ignore[arg-type]
     worker.check_address(Settings(worker_address="127.0.0.1:9101"))
+
+
+def test_the_worker_under_torture_is_served_in_the_same_way() -> None:
+    """It stands in for `serve_metrics`, and is called as that is."""
+    from tests.torture import worker as torture
+
+    assert [*inspect.signature(torture.serve_metrics).parameters] == [*inspect.signature(serve_metrics).parameters]
 
 
 # --- the watchdog
