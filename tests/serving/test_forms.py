@@ -244,4 +244,4 @@ async def test_while_no_worker_answers(settings: Settings, app: FastAPI, model: 
     other = create_app(app.state.settings, model)
     answer = await get(other, f"/record?department={A}")
     assert answer.status == 503
-    assert "onestop sample list" in answer.text
+    assert "ask again in a few seconds" in answer.text

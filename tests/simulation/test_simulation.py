@@ -45,6 +45,12 @@ def test_whoever_was_put_out_of_the_group_owns_nothing() -> None:
     assert command("--replay", "2013152").returncode == 0
 
 
+def test_a_static_member_that_inherits_inputs_without_their_changelog_starts_over_though_no_record_comes() -> None:
+    done = command("--replay", "2014618")
+    assert done.returncode == 0, done.stdout
+    assert "without its changelog" in done.stdout
+
+
 @pytest.mark.parametrize("arguments", [("--mutant", "no such rule")])
 def test_an_unknown_rule_is_refused_with_those_there_are(arguments: tuple[str, ...]) -> None:
     done = command(*arguments)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -316,6 +316,7 @@ class Watched:
             is_input=lambda tp: tp.topic == CASES, assignment=lambda: self.assigned, positions=lambda: self.owned
         )
         self.tables = SimpleNamespace(recovery=self.recovery, wait_until_tables_registered=_at_once)
+        self.without_changelog: set[int] = set()
         self._steps: list[tuple[float, dict[str, Any]]] = []
         monkeypatch.setattr(worker, "WATCH_SECONDS", 0)
         monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: self.now))
@@ -329,6 +330,10 @@ class Watched:
         for name, value in what.items():
             setattr(self.recovery if name == "in_recovery" else self, name, value)
         return False
+
+    def must_have_changelogs(self, partitions: Iterable[int]) -> None:
+        if self.without_changelog.intersection(partitions):
+            raise Ended("starts over")
 
     async def after(self, *steps: tuple[float, dict[str, Any]]) -> str | None:
         """Watch through some steps; the reason why the process ended, if it did."""
@@ -390,6 +395,12 @@ async def test_inputs_that_do_not_flow_end_the_process(watched: Watched) -> None
 )
 async def test_inputs_may_rest_while_there_is_a_reason(watched: Watched, why: dict[str, Any]) -> None:
     assert await watched.after((5, {"owned": {}, **why}), (61, {}), (600, {})) is None
+
+
+async def test_inputs_without_their_changelog_are_noticed_while_no_record_comes(watched: Watched) -> None:
+    assert await watched.after((5.0, {"without_changelog": {1}})) is None
+    assert await watched.after((5.0, {"without_changelog": {0}, "rebalancing": True})) is None
+    assert await watched.after((5.0, {"rebalancing": False})) == "starts over"
 
 
 async def test_the_time_without_flow_is_counted_anew_after_a_recovery(watched: Watched) -> None:
