@@ -6,11 +6,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from models.identifiers import PeriodLabel
 from models.records import AlertKind, AlertRecord, DepartmentStatus, Heartbeat, InterfaceStatus, ScoreRecord, TableStatus, TotalRecord
 from models.text import Text
 from scoring.indicators import BY_ID
+from streams.serving.csv_files import Format, csv_of_records
 from streams.serving.problems import Problem, problem
 from streams.serving.read_model import ALERT_KINDS, AlertPage, AlertState, AuditPage, Period, ReadModel
 from streams.serving.users import User
@@ -96,6 +98,7 @@ PeriodQuery = Annotated[PeriodLabel | None, Query(description="YYYY-MM; by defau
 DepartmentQuery = Annotated[str | None, Query(description="a department's code", max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="at most so many")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=2_000)]
+FileFormat = Annotated[Format, Query(description="csv: a file for spreadsheets")]
 router = APIRouter(prefix="/api/v1", responses=ERRORS, tags=["v1"])
 
 
@@ -131,26 +134,30 @@ def status(model: Model, department: DepartmentQuery = None) -> StatusAnswer:
     )
 
 
-@router.get("/interfaces", summary="Interfaces and their states")
+@router.get("/interfaces", summary="Interfaces and their states", response_model=Interfaces)
 def interfaces(
     model: Model,
     department: DepartmentQuery = None,
     up: Annotated[bool | None, Query(description="only those that are up, or down")] = None,
-) -> Interfaces:
+    format: FileFormat = "json",  # noqa: A002  # its name in the address
+) -> Interfaces | Response:
     """By department and id."""
-    found = model.status().interfaces
-    return Interfaces(items=[record for record in found if department in (None, record.department) and up in (None, record.up)])
+    status = model.status()
+    found = [record for record in status.interfaces if department in (None, record.department) and up in (None, record.up)]
+    return csv_of_records("interfaces", InterfaceStatus, found, status.names) if format == "csv" else Interfaces(items=found)
 
 
-@router.get("/tables", summary="Tables and their updates")
+@router.get("/tables", summary="Tables and their updates", response_model=Tables)
 def tables(
     model: Model,
     department: DepartmentQuery = None,
     overdue: Annotated[bool | None, Query(description="only those that are overdue, or not")] = None,
-) -> Tables:
+    format: FileFormat = "json",  # noqa: A002
+) -> Tables | Response:
     """By department and id."""
-    found = model.status().tables
-    return Tables(items=[record for record in found if department in (None, record.department) and overdue in (None, record.overdue)])
+    status = model.status()
+    found = [record for record in status.tables if department in (None, record.department) and overdue in (None, record.overdue)]
+    return csv_of_records("tables", TableStatus, found, status.names) if format == "csv" else Tables(items=found)
 
 
 @router.get("/alerts", summary="Alerts")

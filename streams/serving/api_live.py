@@ -1,7 +1,7 @@
 """The part of the HTTP API that the workers answer from their memory: explanations, open cases and requests."""
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
@@ -12,15 +12,14 @@ from models.identifiers import PeriodLabel
 from models.records import AdjustmentRecord
 from scoring.open_things import Filter, Sort
 from streams.serving.api import ERRORS, Cursor, DepartmentQuery, Limit, Model, decode_cursor, encode_text
+from streams.serving.csv_files import Format, csv_response
 from streams.serving.users import User
 from streams.serving.workers import Workers
-from streams.spreadsheets import Cell, csv_text
+from streams.spreadsheets import Cell
 
-Format = Literal["json", "csv"]
 # As many as an office looks at in a spreadsheet; a list of more is one for programs, by its pages.
 CSV_ROWS = 50_000
 PAGE_ROWS = 1_000
-BOM = "\ufeff"  # or spreadsheet programs take Chinese for something else
 ANSWERS: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     404: {**ERRORS[422], "description": "there is no such score"},
@@ -218,9 +217,3 @@ def request_cells(names: dict[str, str]) -> Callable[[OpenRequest], list[Cell]]:
         ]  # fmt: skip
 
     return cells
-
-
-def csv_response(name: str, columns: tuple[str, ...], rows: Iterator[list[Cell]]) -> Response:
-    """A file for spreadsheets."""
-    headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
-    return Response(BOM + csv_text([columns, *rows]), headers=headers, media_type="text/csv; charset=utf-8")

@@ -99,6 +99,13 @@ async def test_status(app: FastAPI) -> None:
 async def test_interfaces_and_tables(app: FastAPI) -> None:
     assert [i["interface"] for i in (await ask(app, "/api/v1/interfaces")).json["items"]] == ["JK1", "JK2"]
     assert [i["interface"] for i in (await ask(app, "/api/v1/interfaces?up=false")).json["items"]] == ["JK2"]
+    for name in ("interfaces", "tables"):
+        answer = await ask(app, f"/api/v1/{name}?format=csv")
+        titles, *rows = csv.reader(answer.body.decode("utf-8-sig").splitlines())
+        items = (await ask(app, f"/api/v1/{name}")).json["items"]
+        assert titles[:3] == ["department", "department_name", name.removesuffix("s")]
+        assert [(row[0], row[2]) for row in rows] == [(item["department"], item[name.removesuffix("s")]) for item in items]
+        assert "true" in str(rows) or "false" in str(rows)
     assert [i["table"] for i in (await ask(app, f"/api/v1/tables?department={A}")).json["items"]] == ["KB1"]
     assert [i["table"] for i in (await ask(app, "/api/v1/tables?overdue=true")).json["items"]] == ["KB2"]
 
