@@ -11,7 +11,7 @@ from tests.deploy.tools import TESTS, alerts, load
 QUERIES = pytest.StashKey[Counter[str]]()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """The program running, with a Prometheus that scrapes it."""
     with live_city(tmp_path_factory.mktemp("live")) as city:
