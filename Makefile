@@ -1,6 +1,8 @@
 # Everything happens in .venv; nothing needs root. `make run PYTHON=python3.12` takes another Python.
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# Test files that run at once: most of the time one waits for brokers and processes. `make test AT_ONCE=` runs them one by one.
+AT_ONCE ?= --numprocesses 2 --dist loadfile
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --retries 10 --timeout 60
@@ -29,7 +31,7 @@ run: $(VENV)/.run-installed
 	$(BIN)/onestop up --demo
 
 test: lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(AT_ONCE) $(PYTEST_ARGS)
 
 lint: dev
 	$(BIN)/ruff check .

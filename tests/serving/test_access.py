@@ -173,6 +173,7 @@ async def test_behind_tls_the_cookie_goes_over_tls_only(app: FastAPI, settings: 
 @pytest.mark.parametrize(
     ("name", "token"),
     [("viewer", TOKENS["张三"]), ("nobody", TOKENS["viewer"]), ("viewer", ""), ("", ""), ("viewer", hash_of(TOKENS["viewer"])), ("张三", "x" * 43)],
+    ids=["of-another", "of-nobody", "none", "nothing", "the-hash", "as-long"],  # tokens are other ones each time
 )  # fmt: skip
 async def test_a_wrong_token_begins_none_and_is_not_logged(app: FastAPI, caplog: pytest.LogCaptureFixture, name: str, token: str) -> None:
     answer = await sign_in(app, name, token, "/cases")
