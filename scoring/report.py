@@ -8,7 +8,7 @@ from models.instants import parse_instant
 from models.records import AdjustmentRecord, ScoreRecord, TotalRecord
 from models.rulesets import Policies
 from scoring.department import Department
-from scoring.evidence import evidence
+from scoring.evidence import gather
 from scoring.indicators import BY_ID, INDICATORS
 from scoring.indicators.base import Indicator
 from scoring.scores import AnyRecord
@@ -129,9 +129,4 @@ def by_rank(part: Part) -> tuple[float, str]:
 def count_things(department: Department, period: int) -> dict[str, tuple[int, int]]:
     """How many things each indicator counts for and against a department."""
     view = View(department, period)
-    counts = {}
-    for indicator in INDICATORS:
-        entries = evidence(indicator, view)
-        against = sum(entry.against for entry in entries)
-        counts[indicator.id] = (len(entries) - against, against)
-    return counts
+    return {indicator.id: gather(indicator, view).counted() for indicator in INDICATORS}

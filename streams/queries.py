@@ -48,7 +48,6 @@ MAX_LIMIT = 1_000
 EXPLAINED_ROWS = 500
 NUMBER = re.compile("[0-9]{1,6}")
 T = TypeVar("T")
-Page = TypeVar("Page", CasePage, RequestPage)
 
 
 class QueryError(Exception):

@@ -261,7 +261,6 @@ class Recounter:
         self._clock = clock
         self._pause = pause
         self._strays: dict[tuple[str, int], dict[str, Stray]] = {}
-        self._records = 0
 
     def run(self, period: str | None, department: str | None, advance: Callable[[int], None], counting: Counting | None = None) -> Recount:
         """Recount all, or a period, or a department.
@@ -304,12 +303,12 @@ class Recounter:
         self, number: int, served: set[str], period: str | None, department: str | None, advance: Callable[[int], None]
     ) -> PartitionCount:
         """Recount one partition. `served`: the departments that have scores."""
-        self._records = 0
         log = PartitionLog(number, self._partitions)
         codes: set[str] | None = None  # still to be compared; None: all
         before: dict[Key, Pair] = {}
         pairs: dict[Key, Pair] = {}
         moved = False
+        records = 0
         for again in range(1 + READ_AGAIN):
             if again:
                 self._pause(PAUSE_SECONDS)
@@ -320,7 +319,9 @@ class Recounter:
                 here = {code for code in served if partition_of(code, self._partitions) == number} | log.departments()
                 codes = here if department is None else here & {department}
             before, pairs = pairs, {key: pair for key, pair in pairs.items() if key[0] not in codes}
-            pairs |= self._compare(log, codes, period, first=not again)
+            found_here, looked_at = self._compare(log, codes, period)
+            pairs |= found_here
+            records += 0 if again else looked_at
             codes = {key[0] for key, pair in pairs.items() if not pair.other_rules}
             if not codes:
                 break
@@ -332,29 +333,30 @@ class Recounter:
             definite = [each for each in held if each.kind in DEFINITE]
             if definite and code not in told and department in (None, code):
                 found.append(_of_events(code, definite))
-        return PartitionCount(found, log.consumed, self._records, log.strays)
+        return PartitionCount(found, log.consumed, records, log.strays)
 
-    def _compare(self, log: PartitionLog, codes: set[str], period: str | None, *, first: bool) -> dict[Key, Pair]:
-        """What differs in some departments, log and read model having been read as of nearly the same instant."""
+    def _compare(self, log: PartitionLog, codes: set[str], period: str | None) -> tuple[dict[Key, Pair], int]:
+        """What differs in some departments, log and read model having been read as of nearly the same instant; of how many records."""
         context = self._context.as_of(self._clock.now())
         labels = self._model.period_labels() if period is None else [period]
         live = {code: {_key(record): _fields(record) for record in self._model.scores_of(code, labels)} for code in codes}
         definite = {code for code, causes in log.causes().items() if any(found.kind in DEFINITE for found in causes)}
         groups = log.by_department()
         found: dict[Key, Pair] = {}
+        looked_at = 0
         for code in codes:
             facts = groups.get(code, []) + groups.get(EVERY_DEPARTMENT, [])
             records, closed = counted(code, facts, context)
             own = {key: _fields(record) for key, record in records.items() if period in (None, key[1])}
             keys = own.keys() | live[code].keys()
-            self._records += len(keys) * first
+            looked_at += len(keys)
             since = context.now - max((max(arrival, fact[AT]) for arrival, fact in facts if fact[AT] <= context.now), default=0)
             for key in keys:
                 pair = Pair(own.get(key), live[code].get(key))
                 unrefreshed = since < REFRESHED_WITHIN and code not in definite and pair.only_older
                 if pair.names and not unrefreshed:
                     found[key] = _with_closing(pair, key, log, closed.get(key[1]), context)
-        return found
+        return found, looked_at
 
     def _not_sent_on(self, department: str | None) -> list[RecountDifference]:
         """Events in a wrong partition of which the right one has no copy, though what lies after them was committed."""

@@ -1,6 +1,5 @@
 """`onestop score` and `onestop explain --file`: exact scores from files, no broker."""
 
-import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from models.events import Envelope
 from models.facts import to_fact
 from models.instants import to_instant
 from scoring.city import City
-from scoring.context import Context, create_context
+from scoring.context import Context
 from scoring.scores import AnyRecord, score_city
 from streams.cli.parallel import Scored, processes_for, score_in_parallel
 from streams.cli.support import (
@@ -19,12 +18,12 @@ from streams.cli.support import (
     check_department,
     check_period,
     conflict,
+    context_at,
     parse_as_of,
     print_json,
     read_lines,
-    the_calendar,
     the_ruleset,
-    the_settings,
+    without_collector,
 )
 from streams.cli.tables import print_scores
 
@@ -43,15 +42,12 @@ def fold_files(files: list[Path], as_of: str | None, ruleset: str | None, reject
 
 def context_of(as_of: str | None, ruleset: str | None) -> Context:
     """The context of `--as-of` and `--ruleset`."""
-    instant = to_instant(parse_as_of(as_of))
-    return create_context(the_ruleset(ruleset), instant, timezone=the_settings().timezone, workdays=the_calendar())
+    return context_at(to_instant(parse_as_of(as_of)), the_ruleset(ruleset))
 
 
 def _fold(files: list[Path], context: Context, rejections: Rejections) -> City:
     city = City(context)
-    # Nothing here is cyclic; the collector would walk millions of facts again and again (measured: two thirds of the time).
-    gc.disable()
-    try:
+    with without_collector():
         for lines in read_lines(files):
             for line in lines:
                 event = line.event
@@ -61,8 +57,6 @@ def _fold(files: list[Path], context: Context, rejections: Rejections) -> City:
                 else:
                     rejections.add(line.place, event)
         city.settle()
-    finally:
-        gc.enable()
     return city
 
 

@@ -11,7 +11,7 @@ import re
 import zlib
 from array import array
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,10 @@ from models.wire import Rejection, parse_chunk
 from scoring.city import City
 from scoring.context import Context
 from scoring.scores import AnyRecord, parse_record, score_department, with_ranks
-from streams.cli.support import conflict, progress, raw_lines, say
+from streams.cli.support import conflict, followed, progress, raw_lines, say
 
 # Below, a second process costs more than it brings.
 LEAST_BYTES = 32 * 1024 * 1024
-LOOK_SECONDS = 0.2
 _DEPARTMENT = re.compile(rb'"department"\s*:\s*"([0-9A-Z]{18})"')
 Place = tuple[int, int]  # the number of a file, and of a line in it
 
@@ -67,8 +66,13 @@ def score_in_parallel(files: Sequence[Path], context: Context, processes: int) -
     read = forks.Array("Q", processes, lock=False)
     with ProcessPoolExecutor(processes, forks, initializer=_begin, initargs=(read,)) as pool:
         futures = [pool.submit(_take_share, list(files), number, processes, context) for number in range(processes)]
-        shares = _followed(futures, read, sum(file.stat().st_size for file in files) * processes)
-    if shares is None or not _apart(shares):
+        with progress(say("读取事件", "reading events"), sum(file.stat().st_size for file in files) * processes or None) as advance:
+            shares = []
+            for share in followed(futures, read, advance):
+                if not share.whole:
+                    return None
+                shares.append(share)
+    if not _apart(shares):
         return None
     records = [parse_record(value) for share in shares for value in share.records]
     ranked = with_ranks(sorted(records, key=lambda record: record.department))
@@ -78,20 +82,6 @@ def score_in_parallel(files: Sequence[Path], context: Context, processes: int) -
         {code: name for share in shares for code, name in share.names.items()},
         [(place, rejection) for _, place, rejection in rejections],
     )
-
-
-def _followed(futures: "list[Future[_Share]]", read: Any, size: int) -> list[_Share] | None:
-    """The shares, with progress on a terminal; None as soon as one says that they are of no use."""
-    done = 0
-    with progress(say("读取事件", "reading events"), size or None) as advance:
-        left = set(futures)
-        while left:
-            ended, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
-            advance(sum(read) - done)
-            done = sum(read)
-            if any(not future.result().whole for future in ended):
-                return None
-    return [future.result() for future in futures]
 
 
 def _apart(shares: Sequence[_Share]) -> bool:

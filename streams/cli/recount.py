@@ -6,7 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from redis import RedisError
 from models.events import INPUT_TOPICS
 from models.records import Recount, RecountCause, RecountDifference
 from models.settings import Settings, SettingsError
-from scoring.context import Context, create_context
+from scoring.context import Context
 from streams import topics
 from streams.changelog import ChangelogError
 from streams.cli.broker import unreachable
@@ -26,28 +27,28 @@ from streams.cli.support import (
     Exit,
     check_department,
     check_period,
+    context_at,
     fail,
+    followed,
     output,
     print_json,
     printable,
     progress,
     say,
-    the_calendar,
-    the_ruleset,
     the_settings,
+    without_collector,
 )
 from streams.clock import SystemClock
 from streams.intake import partition_of
 from streams.reading import LogReader
 from streams.recount import Counting, PartitionCount, Recounter
-from streams.serving.read_model import open_read_model
+from streams.serving.read_model import ReadModel, open_read_model
 from streams.topics import CHANGELOG
 
 KEPT_DIFFERENCES = 100
 HOUR = 3_600
 # Below, starting processes costs more than they bring.
 LEAST_RECORDS = 300_000
-LOOK_SECONDS = 0.2
 TRY_AGAIN_SECONDS = 60
 
 
@@ -130,25 +131,10 @@ def recount(
 
 
 def _recount(settings: Settings, period: str | None, department: str | None, processes: int | None) -> Recount:
-    clock = SystemClock()
-    context = create_context(the_ruleset(None), clock.now(), timezone=settings.timezone, workdays=the_calendar())
-    # Nothing here is cyclic; the collector would walk millions of facts again and again.
-    gc.disable()
     try:
-        model, log = open_read_model(settings), Log(settings)
-        try:
+        with without_collector(), closing(open_read_model(settings)) as model, closing(Log(settings)) as log:
             model.ping()
-            left = log.records(department)
-            wanted = processes or (1 if left < LEAST_RECORDS else os.cpu_count() or 1)
-            asked = (settings, context, period, department)
-            with progress(say("重算", "recounting"), left) as advance:
-                counting = in_processes(min(wanted, settings.partitions), asked, advance) if wanted > 1 and department is None else None
-                result = Recounter(log, model, settings.partitions, context, clock, time.sleep).run(period, department, advance, counting)
-            if period is None and department is None:
-                model.keep_recount(result.model_copy(update={"differences": result.differences[:KEPT_DIFFERENCES]}))
-        finally:
-            log.close()
-            model.close()
+            return _counted(settings, model, log, period, department, processes)
     except SettingsError as error:
         fail(str(error))
     except ChangelogError as error:
@@ -158,8 +144,20 @@ def _recount(settings: Settings, period: str | None, department: str | None, pro
     except topics.UNREACHABLE as error:
         fail(unreachable(settings, error), Exit.UNREACHABLE)
     finally:
-        gc.enable()
         gc.collect()
+
+
+def _counted(settings: Settings, model: ReadModel, log: Log, period: str | None, department: str | None, processes: int | None) -> Recount:
+    clock = SystemClock()
+    context = context_at(clock.now())
+    left = log.records(department)
+    wanted = processes or (1 if left < LEAST_RECORDS else os.cpu_count() or 1)
+    asked = (settings, context, period, department)
+    with progress(say("重算", "recounting"), left) as advance:
+        counting = in_processes(min(wanted, settings.partitions), asked, advance) if wanted > 1 and department is None else None
+        result = Recounter(log, model, settings.partitions, context, clock, time.sleep).run(period, department, advance, counting)
+    if period is None and department is None:
+        model.keep_recount(result.model_copy(update={"differences": result.differences[:KEPT_DIFFERENCES]}))
     return result
 
 
@@ -174,13 +172,7 @@ def in_processes(processes: int, asked: Asked, advance: Callable[[int], None]) -
     def count(numbers: Sequence[int], served: set[str]) -> Iterator[PartitionCount]:
         read = spawned.Array("Q", max(numbers) + 1, lock=False)
         with ProcessPoolExecutor(processes, spawned, initializer=_begin, initargs=(asked, served, read)) as pool:
-            left = {pool.submit(_count, number) for number in numbers}
-            done = 0
-            while left:
-                ended, left = wait(left, LOOK_SECONDS, FIRST_COMPLETED)
-                advance(sum(read) - done)
-                done = sum(read)
-                yield from (future.result() for future in ended)
+            yield from followed([pool.submit(_count, number) for number in numbers], read, advance)
 
     return count
 

@@ -1,6 +1,5 @@
 """`onestop sample`: drawing samples, drawing them again to compare, and how far they are."""
 
-import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,14 +16,13 @@ from models.instants import MILLISECOND, format_instant
 from models.records import SampleState
 from models.settings import Settings
 from scoring.city import City
-from scoring.context import Context, create_context
 from scoring.department import Department
 from scoring.indicators import BY_ID
 from scoring.local_time import local_time, parse_period, period_label
 from scoring.samples_state import sample_states
 from scoring.sampling import Draw, draw
-from streams.changelog import ChangelogError
 from streams.cli.broker import reaching_kafka
+from streams.cli.facts import reading_facts, telling_progress
 from streams.cli.offline import DepartmentOption, Json, fold_files
 from streams.cli.support import (
     By,
@@ -32,14 +30,12 @@ from streams.cli.support import (
     Rejections,
     check_department,
     check_period,
+    context_at,
     fail,
     output,
     print_json,
     printable,
-    progress,
     say,
-    the_calendar,
-    the_ruleset,
     the_settings,
     the_user,
     the_zone,
@@ -119,7 +115,7 @@ def draw_samples(
         if period > period_label(local_time(settings.timezone).period_of(instant)):
             fail(say(f"{period} 尚未开始", f"{period} has not begun: give a month up to the present one"), Exit.NOT_RIGHT)
         with _reading(settings, whole=True) as (reader, advance):
-            context = _context(settings, instant)
+            context = context_at(instant)
             found = cities(reader, lambda: context, advance, arrived_before=instant)
             refused = _draw_all(found, period, indicator, department, drawn, again=False)
         if drawn and not dry_run:
@@ -136,35 +132,19 @@ def draw_samples(
 @contextmanager
 def _reading(settings: Settings, *, whole: bool = False) -> Iterator[tuple[LogReader, Advance]]:
     """A reader of the changelog; `whole`: once all that has arrived is in it. Errors end the command with a sentence."""
-    # Nothing here is cyclic; the collector would walk millions of facts again and again.
-    gc.disable()
-    try:
-        with reaching_kafka(settings):
-            reader = LogReader(settings)
-            try:
-                left = not_taken_in(settings, reader, WAIT_SECONDS) if whole else 0
-                if left:
-                    fail(
-                        say(
-                            f"有 {left} 条已到达的记录 worker 尚未处理，现在抽取无法复核；请看 `onestop doctor`，稍后再试",
-                            f"{left} records have arrived that the workers have not taken in, and a draw without them could not be "
-                            "repeated: see `onestop doctor`, and try again later",
-                        ),
-                        Exit.NOT_RIGHT,
-                    )
-                total = reader.remaining((CHANGELOG, number) for number in reader.partitions(CHANGELOG))
-                with progress(say("读取事实", "reading facts"), total) as advance:
-                    yield reader, advance
-            finally:
-                reader.close()
-    except ChangelogError as error:
-        fail(str(error), Exit.NOT_RIGHT)
-    finally:
-        gc.enable()
-
-
-def _context(settings: Settings, instant: int) -> Context:
-    return create_context(the_ruleset(None), instant, timezone=settings.timezone, workdays=the_calendar())
+    with reading_facts(settings) as reader:
+        left = not_taken_in(settings, reader, WAIT_SECONDS) if whole else 0
+        if left:
+            fail(
+                say(
+                    f"有 {left} 条已到达的记录 worker 尚未处理，现在抽取无法复核；请看 `onestop doctor`，稍后再试",
+                    f"{left} records have arrived that the workers have not taken in, and a draw without them could not be "
+                    "repeated: see `onestop doctor`, and try again later",
+                ),
+                Exit.NOT_RIGHT,
+            )
+        with telling_progress(reader) as advance:
+            yield reader, advance
 
 
 def _draw_all(found: Iterable[City], period: str, indicator: str, only: str | None, drawn: list[Drawn], *, again: bool) -> int:
@@ -236,7 +216,7 @@ def list_samples(period: PeriodOf, department: DepartmentOption = None, json: Js
     settings = the_settings()
     found: list[tuple[str, SampleState]] = []
     with _reading(settings) as (reader, advance):
-        context = _context(settings, SystemClock().now())
+        context = context_at(SystemClock().now())
         for city in cities(reader, lambda: context, advance):
             held = [each for code, each in city.departments.items() if department in (None, code)]
             found += [(each.name, state) for each in held for state in sample_states(each, period)]
@@ -308,7 +288,7 @@ def _before_draws(
     found = sorted((fact for _, fact in facts(reader, number, advance) if asked_for(fact)), key=lambda fact: (fact[AT], fact[EVENT_ID]))
     wanted: dict[str, dict[str, tuple[Fact, City]]] = {}  # by department and sample; of an id the first holds
     for fact in found:
-        wanted.setdefault(fact[DEPARTMENT], {}).setdefault(field_of(fact, "sample"), (fact, City(_context(settings, fact[AT]))))
+        wanted.setdefault(fact[DEPARTMENT], {}).setdefault(field_of(fact, "sample"), (fact, City(context_at(fact[AT]))))
     if not wanted:
         return []
     reader.rewind(CHANGELOG, number)

@@ -1,8 +1,5 @@
 """`onestop what-if`: the same events under another ruleset."""
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -10,34 +7,30 @@ from typing import Annotated
 import typer
 
 from models.instants import format_instant, to_instant
-from models.rulesets import Ruleset
 from scoring.city import City
 from scoring.comparing import both_sides, closed_periods, compare
-from scoring.context import Context, create_context
+from scoring.context import Context
 from scoring.scores import AnyRecord
-from streams.changelog import ChangelogError
-from streams.cli.broker import reaching_kafka
 from streams.cli.changes import cells, print_changes, row
 from streams.cli.dumbbell import chart
+from streams.cli.facts import reading_facts, telling_progress
 from streams.cli.offline import AsOf, DepartmentOption, Json, PeriodOption, fold_files
 from streams.cli.support import (
     Exit,
     Rejections,
     check_department,
     check_period,
+    context_at,
     fail,
     output,
     parse_as_of,
     print_json,
-    progress,
-    say,
-    the_calendar,
     the_ruleset,
     the_settings,
     the_zone,
+    without_collector,
 )
 from streams.clock import SystemClock
-from streams.reading import LogReader
 from streams.replay import cities
 from streams.spreadsheets import csv_text
 from streams.topics import CHANGELOG
@@ -92,15 +85,14 @@ def what_if(
     check_department(department)
     other, rejections = the_ruleset(ruleset).alone(), Rejections()
     now = to_instant(parse_as_of(as_of)) if files or as_of is not None else SystemClock().now()
-    contexts = _context(the_ruleset(None), now), _context(other, now)
+    contexts = context_at(now), context_at(now, other)
     sides = Sides()
     if files:
         city = fold_files(files, as_of, None, rejections)
-        with _without_collector():
+        with without_collector():
             sides.add(city, contexts[1], period)
     else:
-        with _without_collector():
-            _read_live(sides, contexts, period)
+        _read_live(sides, contexts, period)
     changes = [change for change in compare(sides.before, sides.after) if department in (None, change.before.department)]
     rows = [row(change, sides.names, sides.closed) for change in changes]
     if csv is not None:
@@ -116,36 +108,14 @@ def what_if(
     return rejections.code
 
 
-def _context(ruleset: Ruleset, now: int) -> Context:
-    return create_context(ruleset, now, timezone=the_settings().timezone, workdays=the_calendar())
-
-
 def _read_live(sides: Sides, contexts: tuple[Context, Context], period: str | None) -> None:
     settings = the_settings()
-    try:
-        with reaching_kafka(settings):
-            reader = LogReader(settings)
-            try:
-                places = [(CHANGELOG, number) for number in reader.partitions(CHANGELOG)]
-                if not places:
-                    fail(f"topic {settings.topic(CHANGELOG)} is missing: see `onestop topics check`", Exit.NOT_RIGHT)
-                with progress(say("读取事件", "reading events"), reader.remaining(places)) as advance:
-                    for city in cities(reader, lambda: contexts[0], advance):
-                        sides.add(city, contexts[1], period)
-            finally:
-                reader.close()
-    except ChangelogError as error:
-        fail(str(error), Exit.NOT_RIGHT)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Nothing here is cyclic; the collector would walk millions of facts again and again."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+    with reading_facts(settings) as reader:
+        if not reader.partitions(CHANGELOG):
+            fail(f"topic {settings.topic(CHANGELOG)} is missing: see `onestop topics check`", Exit.NOT_RIGHT)
+        with telling_progress(reader) as advance:
+            for city in cities(reader, lambda: contexts[0], advance):
+                sides.add(city, contexts[1], period)
 
 
 def _write(path: Path, content: bytes, option: str) -> None:

@@ -20,7 +20,7 @@ from models.identifiers import EVERY_DEPARTMENT
 from models.instants import parse_instant
 from models.wire import parse_chunk
 from streams.changelog import ChunkRecord, encode_chunk
-from streams.cli import dumbbell, what_if
+from streams.cli import dumbbell, facts, what_if
 from streams.cli.dumbbell import SHOWN
 from streams.intake import partition_of
 from tests.cli.conftest import AS_OF, Cli, city, lines
@@ -266,9 +266,9 @@ class FakeLog:
         return len(list(places))
 
     def read(self, _: str, partition: int) -> Iterator[list[Any]]:
-        facts = [to_fact(event) for event in parse_chunk(lines(city()))]  # type: ignore[arg-type]
+        held = [to_fact(event) for event in parse_chunk(lines(city()))]  # type: ignore[arg-type]
         chunk = ChunkRecord("cases", partition, 0, 1)
-        for fact in facts:
+        for fact in held:
             if partition_of(fact[1], 3) == partition:
                 chunk.add(fact, parse_instant("2020-11-10T00:00:00Z") // 1_000, pack(fact))
         values = encode_chunk(chunk)
@@ -279,7 +279,7 @@ class FakeLog:
 
 
 def test_the_live_city_is_that_of_the_files(cli: Cli, city_file: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(what_if, "LogReader", FakeLog)
+    monkeypatch.setattr(facts, "LogReader", FakeLog)
     monkeypatch.setattr(what_if.SystemClock, "now", lambda _: parse_instant(AS_OF[1]))
     live = cli("what-if", "--ruleset", other, "--json")
     assert (live.code, live.err) == (0, "")
@@ -292,8 +292,8 @@ def test_a_live_city_that_is_not_there(cli: Cli, other: Path, monkeypatch: pytes
     def away(_: Any) -> Any:
         raise KafkaConnectionError
 
-    monkeypatch.setattr(what_if, "LogReader", away)
+    monkeypatch.setattr(facts, "LogReader", away)
     cli("what-if", "--ruleset", other).ends_with_a_sentence(3, "127.0.0.1:9092")
-    monkeypatch.setattr(what_if, "LogReader", FakeLog)
+    monkeypatch.setattr(facts, "LogReader", FakeLog)
     monkeypatch.setattr(FakeLog, "partitions_there", ())
     cli("what-if", "--ruleset", other).ends_with_a_sentence(1, "is missing: see `onestop topics check`")
