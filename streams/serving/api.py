@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from models.identifiers import PeriodLabel
@@ -88,9 +89,14 @@ def get_model(request: Request) -> ReadModel:
     asked = [*request.query_params.getlist("department"), *(request.path_params.get(name, "") for name in ("code", "department"))]
     for code in filter(None, asked):
         if code not in user.departments:
-            sentence = f"the department {code[:64]} is not among those that {user.name} may see"
-            raise problem(403, Text(f"{user.name} 无权查看部门 {code[:64]}", sentence))
+            raise not_seen(user, code)
     return model.limited_to(user.departments)
+
+
+def not_seen(user: User, department: str) -> HTTPException:
+    """The refusal of a department that is not among the user's."""
+    sentence = f"the department {department[:64]} is not among those that {user.name} may see"
+    return problem(403, Text(f"{user.name} 无权查看部门 {department[:64]}", sentence))
 
 
 Model = Annotated[ReadModel, Depends(get_model)]

@@ -197,9 +197,9 @@ def case_cells(names: dict[str, str]) -> Callable[[OpenCase], list[Cell]]:
         due = case.due or DueBasis(given=False)
         return [
             case.department, names.get(case.department, case.department), case.serial, case.acceptance_no, case.item, case.item_name,
-            case.accepted_at, case.state, str(case.suspended).lower(), case.due_at, case.seconds_left, str(due.given).lower(), due.days,
+            case.accepted_at, case.state, case.suspended, case.due_at, case.seconds_left, due.given, due.days,
             due.counted_from, sum(suspension.workdays for suspension in due.suspensions), " ".join(due.days_off),
-            str(due.provisional).lower(),
+            due.provisional,
         ]  # fmt: skip
 
     return cells
@@ -212,8 +212,8 @@ def request_cells(names: dict[str, str]) -> Callable[[OpenRequest], list[Cell]]:
         due = found.due
         return [
             found.department, names.get(found.department, found.department), found.request, found.requester, found.raised_at, found.state,
-            found.due_at, found.seconds_left, str(due.given).lower(), due.days, due.counted_from, " ".join(due.days_off),
-            str(due.provisional).lower(),
+            found.due_at, found.seconds_left, due.given, due.days, due.counted_from, " ".join(due.days_off),
+            due.provisional,
         ]  # fmt: skip
 
     return cells

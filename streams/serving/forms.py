@@ -11,14 +11,14 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from models.instants import from_instant, parse_instant
-from models.records import AuditAction, SampleState
+from models.records import AuditAction
 from models.settings import Settings
 from scoring.indicators import BY_ID
 from streams.kafka_clients import kafka_fault
 from streams.recording import InvalidEventError, Person, Recorder, recording
-from streams.serving.api import DepartmentQuery, Model, PeriodQuery
-from streams.serving.pages import get_pages
+from streams.serving.api import DepartmentQuery, Model, PeriodQuery, not_seen
+from streams.serving.api_live import Asked
+from streams.serving.pages import get_pages, local_text
 from streams.serving.problems import problem
 from streams.serving.sessions import checked_form
 from streams.serving.users import User
@@ -31,14 +31,6 @@ Recorded = Literal["inspection", "guide-check", "test", "test-disposal"]
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-class Samples(Protocol):
-    """Asks for the samples of a department: whoever holds its events answers."""
-
-    def samples(self, department: str, period: str) -> list[SampleState]:
-        """Those of a period, by indicator; raises HTTPException when nobody answers."""
-        ...
-
-
 class Recording(Protocol):
     """Begins the recording of a person."""
 
@@ -47,9 +39,8 @@ class Recording(Protocol):
         ...
 
 
-def install(app: FastAPI, settings: Settings, samples: Samples) -> None:
+def install(app: FastAPI, settings: Settings) -> None:
     """Serve the forms of an application."""
-    app.state.samples = samples
     app.state.recording = partial(recording, settings)
     app.include_router(router)
 
@@ -74,6 +65,7 @@ Form = Annotated[dict[str, str], Depends(checked_form)]
 def record(
     request: Request,
     model: Model,
+    workers: Asked,
     user: Who,
     department: DepartmentQuery = None,
     period: PeriodQuery = None,
@@ -83,8 +75,7 @@ def record(
     names = model.departments()
     code = department or (next(iter(names)) if len(names) == 1 else None)
     label = period or model.default_period() or model.current_period()
-    samples: Samples = request.app.state.samples
-    states = [] if code is None else samples.samples(code, label)
+    states = [] if code is None else workers.samples(code, label)
     return get_pages(request).render(
         "record.html",
         names=names,
@@ -92,10 +83,7 @@ def record(
         code=code,
         label=label,
         current=label == model.current_period(),
-        states=[
-            (BY_ID[state.indicator], state, from_instant(parse_instant(state.drawn_at), model.time.zone).strftime("%Y-%m-%d %H:%M"))
-            for state in states
-        ],
+        states=[(BY_ID[state.indicator], state, local_text(model, state.drawn_at)) for state in states],
         done=done and f"record_done_{done}",
     )
 
@@ -141,7 +129,7 @@ def _record(
 ) -> Response:
     department, period = form.get("department", ""), form.get("period", "")
     if user.departments is not None and department not in user.departments:
-        raise problem(403, f"the department {department[:64]} is not among those that {user.name} may see")
+        raise not_seen(user, department)
     begin: Recording = request.app.state.recording
     try:
         with begin(Person(user.name, "page", SOURCE)) as recorder:

@@ -10,7 +10,6 @@ from starlette.responses import HTMLResponse, Response
 
 from models.explanations import CASE_STATES, REQUEST_STATES, CaseState, DueBasis, EvidenceRow, RequestState, Side
 from models.identifiers import PeriodLabel
-from models.records import ScoreRecord
 from models.text import Language
 from scoring.explaining import points_text, reason_of
 from scoring.indicators import BY_ID
@@ -59,7 +58,6 @@ def explain(
         indicator=indicator,
         record=record,
         cell=pages.cell(record),
-        lost=_lost(indicator, record),
         with_numbers=f"{found.with_numbers.rpartition('; ')[0]}; {points_text(indicator, record, verb)}",
         closing=found.closing,
         adjustments=[(entry, local_text(model, entry.arrived_at)) for entry in model.adjustments(period, code, identifier)],
@@ -70,11 +68,6 @@ def explain(
         base=base,
         first=cursor is None,
     )
-
-
-def _lost(indicator: Indicator, record: ScoreRecord) -> str:
-    points = Fraction(record.points_exact)
-    return f"{round_half_up(points if indicator.deduction else record.max_points - points):.2f}"
 
 
 def _row(indicator: Indicator, row: EvidenceRow, language: Language, model: ReadModel) -> dict[str, Any]:

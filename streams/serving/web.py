@@ -114,7 +114,7 @@ def create_app(settings: Settings, model: ReadModel, workers: Workers | None = N
     app.include_router(pages.router)
     app.include_router(pages_live.router)
     app.include_router(report_page.router)
-    forms.install(app, settings, app.state.workers)
+    forms.install(app, settings)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     _describe_problems(app)
     return app

@@ -11,7 +11,7 @@ import pytest
 
 from models.settings import Settings, load_settings
 from streams.embedded import EmbeddedRedis
-from tests.serving.conftest import redis_server  # noqa: F401
+from tests.serving.conftest import redis_server  # noqa: F401  # a fixture
 from tests.support import chromium
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def settings(redis_server: EmbeddedRedis) -> Settings:  # noqa: F811
+def settings(redis_server: EmbeddedRedis) -> Settings:  # noqa: F811  # the fixture
     return load_settings(redis_url=redis_server.url, topic_prefix=f"t{uuid.uuid4().hex[:8]}-", partitions=2, web_address="127.0.0.1:0")
 
 

@@ -19,7 +19,7 @@ from streams.embedded import EmbeddedBroker, EmbeddedRedis, free_ports
 from streams.sender import EventSender
 from streams.simulator import City, dump
 from tests.browser.site import SECONDS, Watched, api_board, context_of, serious, shown_board, streaming
-from tests.serving.conftest import broker  # noqa: F401
+from tests.serving.conftest import broker  # noqa: F401  # a fixture
 from tests.support.live import System, until
 
 ZONE = "Asia/Shanghai"
@@ -55,7 +55,7 @@ class Whole:
 
 
 @pytest.fixture(scope="module")
-def whole(broker: EmbeddedBroker, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:  # noqa: F811
+def whole(broker: EmbeddedBroker, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:  # noqa: F811  # the fixture
     (port,) = free_ports(1)
     extra = {"ONESTOP_REDIS_URL": redis_server.url, "ONESTOP_WEB_ADDRESS": f"127.0.0.1:{port}", "ONESTOP_TIMEZONE": ZONE}
     system = System(broker.address, f"t{uuid.uuid4().hex[:8]}-", tmp_path_factory.mktemp("system"), 2, extra)
@@ -126,7 +126,7 @@ def test_text_being_typed_and_open_details_stay(browser: Browser, whole: Whole) 
     page.locator("summary").first.click()
     with page.expect_response(lambda answer: "/explain/" in answer.url):
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    page.wait_for_timeout(300)  # what came is merged in the same turn in which it is read
+    until(lambda: not page.evaluate("asking"), "what came is merged", SECONDS)
     assert page.locator("details").first.get_attribute("open") is not None
     context.close()
 

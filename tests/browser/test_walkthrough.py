@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from tests.browser.site import Watched, context_of
 from tests.browser.test_system import ZONE, Whole, whole
 from tests.browser.walk import Walk
-from tests.serving.conftest import broker  # noqa: F401
+from tests.serving.conftest import broker  # noqa: F401  # a fixture
 from tests.support.live import until
 
 __all__ = ["whole"]

@@ -110,7 +110,7 @@ async def app(
     write_users(path, Users(users=users))
     await write(writer, layout, score(), score(department=B), score(period=BEFORE), status(A, "甲"), status(B, "乙"))
     app = create_app(settings.model_copy(update={"users_file": path}), model)
-    app.state.samples, app.state.recording = samples, sent.recording
+    app.state.workers, app.state.recording = samples, sent.recording
     return app
 
 

@@ -454,7 +454,12 @@ def test_every_text_is_used_and_every_name_known() -> None:
     directory = Path(streams.serving.__file__).parent
     source = "".join(
         path.read_text(encoding="utf-8")
-        for path in [*directory.glob("templates/*.html"), *directory.glob("pages/*.py"), directory / "pages_live.py"]
+        for path in [
+            *directory.glob("templates/*.html"),
+            *directory.glob("pages/*.py"),
+            directory / "pages_live.py",
+            directory / "staleness.py",
+        ]
     )
     asked = set(re.findall(r"\bt\(\s*[\"'](\w+)[\"']\s*\)", source))
     assert asked <= set(TEXTS)

@@ -5,10 +5,8 @@ from typing import Any
 
 from models.instants import from_instant, parse_instant
 from streams.serving.pages.rendering import Pages
-from streams.serving.read_model import Freshness, ReadModel, Status
-from streams.serving.texts import span_text, translator
-
-STALE_SECONDS = 60
+from streams.serving.read_model import ReadModel, Status
+from streams.serving.staleness import warnings_of
 
 
 def frame_of(pages: Pages, model: ReadModel, status: Status, label: str | None) -> dict[str, Any]:
@@ -22,25 +20,8 @@ def frame_of(pages: Pages, model: ReadModel, status: Status, label: str | None) 
         "fresh": fresh,
         "updated": None if fresh.last_update is None else from_instant(fresh.last_update, model.time.zone).strftime("%m-%d %H:%M:%S"),
         "updated_exact": None if fresh.last_update is None else model.text(fresh.last_update),
-        "warnings": _warnings(pages, fresh),
+        "warnings": warnings_of(fresh, pages.language),
     }
-
-
-def _warnings(pages: Pages, fresh: Freshness) -> list[str]:
-    t = translator(pages.language)
-    warnings = []
-    if fresh.missing:
-        warnings.append(t("stale_missing").format(missing=some_of(fresh.missing)))
-    elif fresh.age is not None and fresh.age > STALE_SECONDS:
-        warnings.append(t("stale_age").format(age=span_text(fresh.age, pages.language)))
-    if fresh.catching_up:
-        warnings.append(t("catching_up"))
-    return warnings
-
-
-def some_of(partitions: tuple[int, ...]) -> str:
-    """The first of many."""
-    return ", ".join(map(str, partitions[:8])) + (" …" if len(partitions) > 8 else "")
 
 
 def local_text(model: ReadModel, instant: str | None) -> str:

@@ -5,8 +5,9 @@ from starlette.responses import HTMLResponse, Response
 
 from models.instants import SECOND, parse_instant
 from streams.serving.api import Model, PeriodQuery
-from streams.serving.pages.frame import frame_of, local_text, some_of
+from streams.serving.pages.frame import frame_of, local_text
 from streams.serving.pages.rendering import get_pages
+from streams.serving.staleness import some_of
 from streams.serving.users import User
 
 SHOWN_ADJUSTMENTS = 100

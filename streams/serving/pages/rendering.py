@@ -15,7 +15,6 @@ from models.records import ScoreRecord
 from models.settings import Settings
 from models.text import Language
 from scoring.indicators import BY_ID, INDICATORS
-from scoring.indicators.base import Indicator
 from streams.serving.access import EVERYONE
 from streams.serving.problems import Detail
 from streams.serving.texts import TEXTS, reason_text, span_text, translator
@@ -79,10 +78,6 @@ class Pages:
         self._settings: Settings = request.app.state.settings
         self.language = language_of(request, self._settings.lang)
         self.theme = next((t for t in (request.query_params.get("theme"), request.cookies.get(THEME_COOKIE)) if t in THEMES), "auto")
-
-    def title_of(self, indicator: Indicator) -> str:
-        """The title of an indicator."""
-        return indicator.title.in_(self.language)
 
     def reason(self, reason: str) -> str:
         """A reason for people."""

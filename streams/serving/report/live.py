@@ -6,12 +6,10 @@ from itertools import groupby
 from models.rulesets import Policies
 from models.text import Language
 from scoring.report import Made, Report, by_rank, part_of
-from streams.serving.read_model import Freshness, ReadModel
+from streams.serving.read_model import ReadModel
 from streams.serving.report.counts import EvidenceCounts
 from streams.serving.report.texts import TEXTS as REPORT_TEXTS
-from streams.serving.texts import TEXTS, span_text
-
-STALE_SECONDS = 60
+from streams.serving.staleness import warnings_of
 
 
 def live_report(
@@ -55,20 +53,6 @@ def live_report(
         parts=sorted(parts, key=by_rank),
         knows_arrivals=True,
         policies=policies_of(sorted({record.ruleset for record in records})),
-        warnings=_warnings(source.freshness(status), counts, language),
+        warnings=warnings_of(source.freshness(status), language) + ([REPORT_TEXTS["no_counts"].in_(language)] if counts is None else []),
         made=made,
     )
-
-
-def _warnings(fresh: Freshness, counts: EvidenceCounts | None, language: Language) -> list[str]:
-    """What whoever files the report has to know: scores that lag behind, counts that are not there."""
-    warnings = []
-    if fresh.missing:
-        warnings.append(TEXTS["stale_missing"].in_(language).format(missing=", ".join(map(str, fresh.missing))))
-    elif fresh.age is not None and fresh.age > STALE_SECONDS:
-        warnings.append(TEXTS["stale_age"].in_(language).format(age=span_text(fresh.age, language)))
-    if fresh.catching_up:
-        warnings.append(TEXTS["catching_up"].in_(language))
-    if counts is None:
-        warnings.append(REPORT_TEXTS["no_counts"].in_(language))
-    return warnings
