@@ -27,6 +27,9 @@ IndicatorId = Literal[
 ]  # fmt: skip
 
 
+MAX_RECORD_BYTES = 262_144
+
+
 class Envelope(BaseModel):
     """The fields on every event (`events.md`, Envelope)."""
 

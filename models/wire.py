@@ -11,14 +11,16 @@ from typing import Any, Literal, get_args
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from models.events import CLASS_OF_TYPE, TOPIC_OF_TYPE, Envelope, Event
+from models.decoding import decode_facts
+from models.events import CLASS_OF_TYPE, EVENT_TYPES, MAX_RECORD_BYTES, TOPIC_OF_TYPE, Envelope, Event
+from models.facts import CODE, DEPARTMENT, Fact, to_fact
 
-MAX_RECORD_BYTES = 262_144
 Reason = Literal[
     "empty", "oversized", "not_json", "not_an_object", "unknown_type", "wrong_topic", "missing_field", "malformed_field",
     "wrong_key", "conflicting_event_id",
 ]  # fmt: skip
 REASONS: tuple[Reason, ...] = get_args(Reason)
+TOPIC_OF_CODE = tuple(TOPIC_OF_TYPE[name] for name in EVENT_TYPES)
 _EVENTS: TypeAdapter[list[Envelope]] = TypeAdapter(list[Event])
 
 
@@ -62,19 +64,32 @@ def parse_chunk(values: Sequence[bytes | None], on_unknown: Callable[[int], None
     return results
 
 
+def parse_facts(values: Sequence[bytes | None], on_unknown: Callable[[int], None] | None = None) -> list[Fact | Rejection]:
+    """As `parse_chunk`, with the events as facts: what the workers and all counting from files and logs read with.
+
+    What is plainly good is decoded in a third of the time; whatever is in doubt is parsed and judged as ever.
+    """
+    results: list[Any] = decode_facts(values)
+    doubtful = [place for place, fact in enumerate(results) if fact is None]
+    if doubtful:
+        for place, event in zip(doubtful, parse_chunk([values[place] for place in doubtful], on_unknown), strict=True):
+            results[place] = event if isinstance(event, Rejection) else to_fact(event)
+    return results
+
+
 def parse_record(value: bytes | None) -> Envelope | Rejection:
     """One value's event or rejection."""
     return parse_chunk([value])[0]
 
 
-def misplaced(event: Envelope, topic: str, key: bytes | None) -> Rejection | None:
-    """The rejection of an event that lies in another topic than its type's, or under another key than its department."""
-    if TOPIC_OF_TYPE[event.type] != topic:
-        detail = f"{event.type} belongs in topic {TOPIC_OF_TYPE[event.type]}, not in {topic}"
-        return Rejection("wrong_topic", detail, event.source)
-    if key is None or key != event.department.encode():
+def misplaced(fact: Fact, topic: str, key: bytes | None) -> Rejection | None:
+    """The rejection, without source, of an event that lies in another topic than its type's or under another key than its department."""
+    right = TOPIC_OF_CODE[fact[CODE]]
+    if right != topic:
+        return Rejection("wrong_topic", f"{EVENT_TYPES[fact[CODE]]} belongs in topic {right}, not in {topic}")
+    if key is None or key != fact[DEPARTMENT].encode():
         shown = "null" if key is None else repr(key[:64])
-        return Rejection("wrong_key", f"the record key is {shown}, not the department {event.department}", event.source)
+        return Rejection("wrong_key", f"the record key is {shown}, not the department {fact[DEPARTMENT]}")
     return None
 
 

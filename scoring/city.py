@@ -7,7 +7,7 @@ from typing import Literal
 from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest, digest_of, shared_digest
 from scoring.context import Context
 from scoring.department import Counters, Department
-from scoring.folding import fold
+from scoring.folding import FOLDS
 
 PERIOD_CODES = frozenset({CODE_OF_TYPE["period.closed"], CODE_OF_TYPE["period.reopened"]})
 Outcome = Literal["new", "duplicate", "conflict"]
@@ -23,6 +23,8 @@ class City:
         self.departments: dict[str, Department] = {}
         # period.* facts, which say when scores are frozen and nothing about the scores.
         self.period_facts: list[Fact] = []
+        # Departments with something that is not settled.
+        self._unsettled: set[str] = set()
         self._digests: dict[str, int] = {}
         self._ahead: list[tuple[int, str, Fact]] = []
 
@@ -65,9 +67,13 @@ class City:
         if fact[CODE] in PERIOD_CODES:
             self.period_facts.append(fact)
             return
-        department = self.department(fact[DEPARTMENT])
-        department.arrived(fact)
-        fold(department, fact)
+        code = fact[DEPARTMENT]
+        department = self.departments.get(code)
+        if department is None:
+            department = self.department(code)
+        department.arrived(fact[AT])
+        FOLDS[fact[CODE]](department, fact)
+        self._unsettled.add(code)
 
     def department(self, code: str) -> Department:
         """The department of that code, made if it is new."""
@@ -80,3 +86,4 @@ class City:
         """Bring the counters of every department up to date."""
         for department in self.departments.values():
             department.settle()
+        self._unsettled.clear()

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TypeVar
 
-from models.facts import AT, Fact
 from scoring.context import Context
 from scoring.entities.base import Contribution, Entity, Versions
 from scoring.entities.case import Case, Licence
@@ -28,8 +27,8 @@ Counters = dict[str, dict[int, dict[str, int]]]
 class Department:
     """All that is known of one department as of the context's now.
 
-    Folds call `touch` before they change an entity; `settle` then takes out what the touched entities contributed and puts in what
-    they contribute now. In between the counters are those before the first touch.
+    Folds touch the entities that they change; `settle` then takes out what the touched ones contributed when they were last settled and
+    puts in what they contribute now. In between the counters are those of the last settling.
     """
 
     def __init__(self, code: str, context: Context, counters: Counters | None = None) -> None:
@@ -62,7 +61,9 @@ class Department:
         self.changed_from: int | None = None
         # Whoever looks at the entities a few at a time leaves a set here, which is told of those that are settled meanwhile.
         self.watchers: list[set[Entity]] = []
-        self._touched: dict[Entity, list[Contribution]] = {}
+        self._touched: dict[Entity, None] = {}  # a set in the order of time: what a run does must not depend on addresses
+        # Contributions as cases and requests share them: there are few different ones, and a million of each would fill the memory.
+        self._shared: dict[tuple[Contribution, ...], tuple[Contribution, ...]] = {}
 
     @property
     def name(self) -> str:
@@ -78,9 +79,8 @@ class Department:
         ]  # fmt: skip
         return chain.from_iterable(some.values() for kind, some in held if components is None or not kind.components.isdisjoint(components))
 
-    def arrived(self, fact: Fact) -> None:
+    def arrived(self, at: int) -> None:
         """Note that a fact of this department has been taken in and has occurred."""
-        at = fact[AT]
         self.version += 1
         if self.first_event_at is None or at < self.first_event_at:
             self.first_event_at = at
@@ -93,19 +93,17 @@ class Department:
         entity = held.get(identifier)
         if entity is None:
             entity = held[identifier] = kind(identifier)
-            self._touched[entity] = []
-        elif entity not in self._touched:
-            self._touched[entity] = entity.contributions(self)
+        self._touched[entity] = None
         return entity
 
     def touch(self, entity: Entity) -> None:
-        """Note what an entity contributes before something it depends on changes."""
-        if entity not in self._touched:
-            self._touched[entity] = entity.contributions(self)
+        """Note that what an entity contributes may have changed, by itself or by something that it depends on."""
+        self._touched[entity] = None
 
     def restored(self, entity: Entity) -> None:
-        """Note an entity made of what was stored: it contributes nothing yet."""
-        self._touched[entity] = []
+        """Note an entity that is not in the counters: made of what was stored, or of counters that were emptied."""
+        entity.settled = ()
+        self._touched[entity] = None
 
     @property
     def is_settled(self) -> bool:
@@ -116,20 +114,31 @@ class Department:
         """Bring the counters up to date with the touched entities, or with at most `limit` of them; those."""
         settled: list[Entity] = []
         while self._touched and (limit is None or len(settled) < limit):
-            entity, before = self._touched.popitem()
+            entity, _ = self._touched.popitem()
             settled.append(entity)
-            after = entity.contributions(self)
-            if before != after:
-                self._add(before, -1)
-                self._add(after, 1)
-                for component, period, _, _ in (*before, *after):
-                    if component in STOCK:
-                        self.lasting_change(period)
-                    else:
-                        self.changed_periods.add(period)
+            after = tuple(entity.contributions(self))
+            if after != entity.settled:
+                self._settle_one(entity, after)
         for watcher in self.watchers:
             watcher.update(settled)
         return settled
+
+    def _settle_one(self, entity: Entity, after: tuple[Contribution, ...]) -> None:
+        before = entity.settled
+        entity.settled = self._shared.setdefault(after, after) if entity.shares_contributions else after
+        same = 0
+        for held, found in zip(before, after):  # noqa: B905  # as far as both go: most changes add one at the end
+            if held != found:
+                break
+            same += 1
+        gone, come = before[same:], after[same:]
+        self._add(gone, -1)
+        self._add(come, 1)
+        for component, period, _, _ in (*gone, *come):
+            if component in STOCK:
+                self.lasting_change(period)
+            else:
+                self.changed_periods.add(period)
 
     def lasting_change(self, period: int) -> None:
         """Note that the scores of a period and all after it may have changed."""
@@ -146,7 +155,7 @@ class Department:
         self.changed_from = None
         return changed
 
-    def _add(self, contributions: list[Contribution], sign: int) -> None:
+    def _add(self, contributions: Iterable[Contribution], sign: int) -> None:
         for component, period, sub, amount in contributions:
             periods = self.counters.setdefault(component, {})
             cell = periods.setdefault(period, {})

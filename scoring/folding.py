@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from models.facts import AT, CODE, CODE_OF_TYPE, Fact
+from models.facts import AT, CODE_OF_TYPE, Fact
 from scoring.department import Department
 from scoring.entities.base import earliest
 from scoring.entities.case import ACCEPTED_DUE_AT, ITEM, Case
@@ -12,18 +12,14 @@ from scoring.entities.quality import Objection
 from scoring.entities.sharing import Failure, Interface, Request, Table
 
 Fold = Callable[[Department, Fact], None]
-_FOLDS: dict[int, Fold] = {}
-
-
-def fold(department: Department, fact: Fact) -> None:
-    """Take a fact into its entity. `period.*` facts are no entity's and must not come here."""
-    _FOLDS[fact[CODE]](department, fact)
+# By the code of the fact. `period.*` facts are no entity's and have none.
+FOLDS: dict[int, Fold] = {}
 
 
 def _on(*types: str) -> Callable[[Fold], Fold]:
     def register(function: Fold) -> Fold:
         for name in types:
-            _FOLDS[CODE_OF_TYPE[name]] = function
+            FOLDS[CODE_OF_TYPE[name]] = function
         return function
 
     return register

@@ -5,7 +5,6 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from models.facts import DEPARTMENT, Fact
 from scoring.city import City
 from scoring.context import Context
 from scoring.department import Counters, Department
@@ -42,17 +41,11 @@ class LiveCity(City):
         self._wakeups: list[tuple[int, int, Department, Entity]] = []
         self._woken_at: dict[Entity, int] = {}
         self._order = count()
-        self._unsettled: set[str] = set()
-
-    def _apply(self, fact: Fact) -> None:
-        super()._apply(fact)
-        if fact[DEPARTMENT] in self.departments:
-            self._unsettled.add(fact[DEPARTMENT])
 
     def advance(self, now: int) -> None:
         """Move now forward; a now that lies back changes nothing (the clock was set back: scores never run back).
 
-        Whatever changes by time alone is touched while the old now still holds, so that exactly what it contributed is taken out.
+        Whatever changes by time alone is touched, to be settled anew.
         """
         if now <= self.context.now:
             return

@@ -36,6 +36,10 @@ class LocalTime:
         """The period that an instant belongs to; 00:00 on the 1st belongs to the new month."""
         return bisect_right(self._months, instant) - 1
 
+    def start_of_period_of(self, instant: int) -> int:
+        """The first instant of the period that an instant belongs to."""
+        return self._months[bisect_right(self._months, instant) - 1]
+
     def start_of(self, period: int) -> int:
         """The first instant of a period."""
         return self._months[period]

@@ -1,17 +1,17 @@
 """Intake: what becomes of each record of a chunk. Pure but for the state it folds into; sending is the worker's."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+import orjson
 from aiokafka.partitioner import murmur2
 
-from models.events import Envelope
-from models.facts import AT, pack, to_fact
+from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact, pack
 from models.identifiers import EVERY_DEPARTMENT
 from models.instants import MILLISECOND
-from models.wire import Rejection, misplaced, parse_chunk
+from models.wire import TOPIC_OF_CODE, Rejection, misplaced, parse_facts
 from streams.changelog import ChunkRecord
 from streams.partition import PartitionState
 
@@ -28,6 +28,12 @@ class Intake:
     rerouted: list[tuple[Any, int, int, str]] = field(default_factory=list)  # record, right partition, arrival (ms), source
     unknown_fields: int = 0
     last_event_at: int = 0
+
+
+@lru_cache(maxsize=65_536)
+def home_of(department: str, partitions: int) -> tuple[bytes, int | None]:
+    """The key of a department's records, and the partition they belong into; none for those that concern every department."""
+    return department.encode(), None if department == EVERY_DEPARTMENT else partition_of(department, partitions)
 
 
 @lru_cache(maxsize=65_536)
@@ -69,48 +75,51 @@ def take_chunk(
         intake.unknown_fields += number
 
     with timer("validate"):
-        events = parse_chunk([record.value for record in records], note_unknown)
+        facts = parse_facts([record.value for record in records], note_unknown)
     with timer("fold"):
-        for record, event in zip(records, events, strict=True):
-            if isinstance(event, Rejection):
-                intake.quarantined.append((record, event))
+        for record, fact in zip(records, facts, strict=True):
+            if isinstance(fact, Rejection):
+                intake.quarantined.append((record, fact))
             else:
-                _take_event(state, topic, record, event, partitions, intake)
+                _take_fact(state, topic, record, fact, partitions, intake)
     intake.record.quarantined = len(intake.quarantined)
     for _, _, _, source in intake.rerouted:
         intake.record.sources[source] = intake.record.sources.get(source, 0) + 1
     return intake
 
 
-def _take_event(state: PartitionState, topic: str, record: Any, event: Envelope, partitions: int, intake: Intake) -> None:
-    rejection = misplaced(event, topic, record.key)
-    if rejection is not None:
-        intake.quarantined.append((record, rejection))
+def _take_fact(state: PartitionState, topic: str, record: Any, fact: Fact, partitions: int, intake: Intake) -> None:
+    key, right = home_of(fact[DEPARTMENT], partitions)
+    if record.key != key or TOPIC_OF_CODE[fact[CODE]] != topic:
+        rejection = misplaced(fact, topic, record.key)
+        assert rejection is not None
+        intake.quarantined.append((record, replace(rejection, source=_source_of(record))))
         return
-    code = event.department
-    if code != EVERY_DEPARTMENT:
+    if right not in (state.number, None):
         # One department must live in one partition. A producer with another partitioner (librdkafka's default is one) puts it
         # elsewhere: such a record is sent on, never folded where it lies.
-        right = partition_of(code, partitions)
-        if right != state.number:
-            intake.rerouted.append((record, right, arrival_of(record), event.source))
-            return
-    fact = to_fact(event)
-    arrival = arrival_of(record) if record.headers else int(record.timestamp)
+        intake.rerouted.append((record, right, arrival_of(record), _source_of(record)))
+        return
+    arrival = arrival_of(record) if record.headers else record.timestamp
     packed = pack(fact)
     outcome = state.take(fact, arrival, packed)
     if outcome == "new":
-        time = state.city.context.time
-        late = time.period_of(fact[AT]) < time.period_of(arrival * MILLISECOND)
-        intake.record.late += late
-        intake.last_event_at = max(intake.last_event_at, fact[AT])
+        at = fact[AT]
+        if at < state.city.context.time.start_of_period_of(arrival * MILLISECOND):
+            intake.record.late += 1
+        intake.last_event_at = max(intake.last_event_at, at)
         intake.record.add(fact, arrival, packed)
     elif outcome == "duplicate":
         intake.record.duplicates += 1
-        if record.headers and arrival != int(record.timestamp):
+        if record.headers and arrival != record.timestamp:
             # A copy that was sent on may have arrived before the one taken in: of copies the earliest arrival counts.
             intake.record.copies += 1
             intake.record.add(fact, arrival, packed)
     else:
-        detail = f"{event.event_id} was taken in before with another content; the first one stands"
-        intake.quarantined.append((record, Rejection("conflicting_event_id", detail, event.source)))
+        detail = f"{fact[EVENT_ID]} was taken in before with another content; the first one stands"
+        intake.quarantined.append((record, Rejection("conflicting_event_id", detail, _source_of(record))))
+
+
+def _source_of(record: Any) -> str:
+    """The producer of a record that holds a good event; facts leave it out."""
+    return str(orjson.loads(record.value)["source"])

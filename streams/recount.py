@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from models.events import INPUT_TOPICS
-from models.facts import AT, DEPARTMENT, EVENT_ID, Fact, digest, digest_of, pack, to_fact
+from models.facts import AT, DEPARTMENT, EVENT_ID, Fact, digest, digest_of, pack
 from models.identifiers import EVERY_DEPARTMENT
 from models.instants import MILLISECOND, SECOND
 from models.records import Recount, RecountCause, RecountCauseKind, RecountDifference
-from models.wire import Rejection, misplaced, parse_chunk
+from models.wire import Rejection, misplaced, parse_facts
 from scoring.city import City
 from scoring.context import Context
 from scoring.local_time import parse_period, period_label
@@ -117,10 +117,9 @@ class PartitionLog:
 
     def _take_inputs(self, topic: str, records: list[Any]) -> None:
         self.consumed += len(records)
-        for record, event in zip(records, parse_chunk([record.value for record in records]), strict=True):
-            if isinstance(event, Rejection) or misplaced(event, topic, record.key) is not None:
+        for record, fact in zip(records, parse_facts([record.value for record in records]), strict=True):
+            if isinstance(fact, Rejection) or misplaced(fact, topic, record.key) is not None:
                 continue
-            fact = to_fact(event)
             name, code = fact[EVENT_ID], fact[DEPARTMENT]
             if code != EVERY_DEPARTMENT and (right := partition_of(code, self.partitions)) != self.number:
                 place = f"{topic}|{self.number}|{record.offset}"
@@ -364,9 +363,9 @@ class Recounter:
         for (topic, right), strays in self._strays.items():
             self._source.rewind(topic, right)
             for records in self._source.read(topic, right):
-                for event in parse_chunk([record.value for record in records]):
-                    if not isinstance(event, Rejection):
-                        strays.pop(event.event_id, None)
+                for fact in parse_facts([record.value for record in records]):
+                    if not isinstance(fact, Rejection):
+                        strays.pop(fact[EVENT_ID], None)
             for name, stray in strays.items():
                 if department in (None, stray.department):
                     lost[stray.department].append(f"{name} ({stray.place})")

@@ -24,13 +24,16 @@ _at = itemgetter(AT)
 class Entity:
     """A thing of a department, identified by its kind and id."""
 
-    __slots__ = ("id",)
+    __slots__ = ("id", "settled")
     kind: ClassVar[str]
     components: ClassVar[frozenset[str]]  # those that it may contribute to
+    shares_contributions: ClassVar[bool] = False  # whether many contribute the same
     by_sub: ClassVar[bool] = False  # whether its evidence is a row a sub (a sample: a row an acceptance number)
 
     def __init__(self, identifier: str) -> None:
         self.id = identifier
+        # What of it is in the counters.
+        self.settled: tuple[Contribution, ...] = ()
 
     def contributions(self, department: Department) -> list[Contribution]:
         """What the entity adds to the counters as of the context's now. A pure function of the state."""

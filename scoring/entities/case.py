@@ -39,6 +39,7 @@ class Case(Entity):
 
     __slots__ = ("accepted", "completed", "dispatches", "issued", "licences", "passed", "pauses", "tests", "voided")
     kind = "case"
+    shares_contributions = True
     components = frozenset({"issued", "ingested", "received", "completed", "granted", "licensed", "overdue", "case_calendar", "dispatched"})
 
     def __init__(self, identifier: str) -> None:

@@ -27,6 +27,7 @@ class Request(Entity):
 
     __slots__ = ("handled", "raised", "withdrawn")
     kind = "request"
+    shares_contributions = True
     components = frozenset({"request_calendar", "requests_in_time", "requests_due"})
 
     def __init__(self, identifier: str) -> None:

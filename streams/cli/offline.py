@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from models.events import Envelope
-from models.facts import to_fact
+from models.facts import EVENT_ID
 from models.instants import to_instant
+from models.wire import Rejection, parse_facts
 from scoring.city import City
 from scoring.context import Context
 from scoring.scores import AnyRecord, score_city
@@ -17,11 +17,11 @@ from streams.cli.support import (
     Rejections,
     check_department,
     check_period,
+    chunks_of_lines,
     conflict,
     context_at,
     parse_as_of,
     print_json,
-    read_lines,
     the_ruleset,
     without_collector,
 )
@@ -48,14 +48,12 @@ def context_of(as_of: str | None, ruleset: str | None) -> Context:
 def _fold(files: list[Path], context: Context, rejections: Rejections) -> City:
     city = City(context)
     with without_collector():
-        for lines in read_lines(files):
-            for line in lines:
-                event = line.event
-                if isinstance(event, Envelope):
-                    if city.take(to_fact(event)) == "conflict":
-                        rejections.add(line.place, conflict(event))
-                else:
-                    rejections.add(line.place, event)
+        for file, first, values in chunks_of_lines(files):
+            for number, fact in enumerate(parse_facts(values), first):
+                if isinstance(fact, Rejection):
+                    rejections.add(f"{file}:{number}", fact)
+                elif city.take(fact) == "conflict":
+                    rejections.add(f"{file}:{number}", conflict(fact[EVENT_ID]))
         city.settle()
     return city
 

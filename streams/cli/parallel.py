@@ -13,11 +13,12 @@ from array import array
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from models.facts import to_fact
-from models.wire import Rejection, parse_chunk
+from models.facts import DEPARTMENT, EVENT_ID
+from models.wire import Rejection, parse_facts
 from scoring.city import City
 from scoring.context import Context
 from scoring.scores import AnyRecord, parse_record, score_department, with_ranks
@@ -115,19 +116,19 @@ def _take_share(files: list[Path], number: int, processes: int, context: Context
     for file, first, values in raw_lines(files, advance):
         looks = [_share_of(value, processes) for value in values]
         own = [place for place, look in enumerate(looks) if look is None or look == number]
-        for place, event in zip(own, parse_chunk([values[place] for place in own]), strict=True):
+        for place, fact in zip(own, parse_facts([values[place] for place in own]), strict=True):
             at, told = (file, first + place), looks[place] is not None
-            if isinstance(event, Rejection):
+            if isinstance(fact, Rejection):
                 if told or number == 0:
-                    rejections.append((at, f"{files[file]}:{first + place}", event))
+                    rejections.append((at, f"{files[file]}:{first + place}", fact))
                 continue
-            right = zlib.crc32(event.department.encode()) % processes
+            right = _share(fact[DEPARTMENT].encode(), processes)
             if right != number:
                 if told:
                     return _Share(whole=False)
                 continue
-            if city.take(to_fact(event)) == "conflict":
-                rejections.append((at, f"{files[file]}:{first + place}", conflict(event)))
+            if city.take(fact) == "conflict":
+                rejections.append((at, f"{files[file]}:{first + place}", conflict(fact[EVENT_ID])))
     city.settle()
     records = [record.to_json() for department in city.departments.values() for record in score_department(department)]
     names = {code: department.name for code, department in city.departments.items()}
@@ -139,4 +140,9 @@ def _share_of(value: bytes, processes: int) -> int | None:
     if value.count(b'"department"') != 1:
         return None
     found = _DEPARTMENT.search(value)
-    return None if found is None else zlib.crc32(found[1]) % processes
+    return None if found is None else _share(found[1], processes)
+
+
+@lru_cache(maxsize=65_536)
+def _share(department: bytes, processes: int) -> int:
+    return zlib.crc32(department) % processes

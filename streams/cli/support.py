@@ -20,13 +20,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from models.events import Envelope
+from models.events import MAX_RECORD_BYTES, Envelope
 from models.identifiers import check_uscc
 from models.instants import from_instant, parse_instant
 from models.rulesets import Ruleset, RulesetError, load_ruleset
 from models.settings import Settings, SettingsError, settings
 from models.text import Text
-from models.wire import MAX_RECORD_BYTES, Rejection, parse_chunk
+from models.wire import Rejection, parse_chunk
 from scoring.context import Context, create_context
 from scoring.workdays import EXAMPLE as CALENDAR_EXAMPLE
 from scoring.workdays import Workdays, override_of, published_workdays
@@ -209,21 +209,26 @@ class Line:
 
 
 def read_lines(paths: list[Path]) -> Iterator[list[Line]]:
-    """The lines of `.jsonl` and `.jsonl.gz` files, `-` for stdin, validated a chunk at a time.
+    """The lines of `.jsonl` and `.jsonl.gz` files, `-` for stdin, validated a chunk at a time, with progress."""
+    for path, first, values in chunks_of_lines(paths):
+        yield [
+            Line(f"{path}:{first + place}", value, event)
+            for place, (value, event) in enumerate(zip(values, parse_chunk(values), strict=True))
+        ]
 
-    A line longer than the contract allows is not read into memory whole.
-    """
+
+def chunks_of_lines(paths: list[Path]) -> Iterator[tuple[Path, int, list[bytes]]]:
+    """The lines of such files a chunk at a time, with progress: the file, the number of the first line, and the lines."""
     sizes = [path.stat().st_size for path in paths if str(path) != "-" and path.exists()]
     with progress(say("读取事件", "reading events"), sum(sizes) or None) as advance:
         for file, first, values in raw_lines(paths, advance):
-            yield [
-                Line(f"{paths[file]}:{first + place}", value, event)
-                for place, (value, event) in enumerate(zip(values, parse_chunk(values), strict=True))
-            ]
+            yield paths[file], first, values
 
 
 def raw_lines(paths: list[Path], advance: Callable[[int], None]) -> Iterator[tuple[int, int, list[bytes]]]:
     """The lines of files a chunk at a time: the number of the file, that of the first line in it, and the lines.
+
+    A line longer than the contract allows is not read into memory whole.
 
     Raises:
         CommandError: a file cannot be read.
@@ -267,9 +272,9 @@ def _some_lines(stream: IO[bytes]) -> list[bytes]:
     return values
 
 
-def conflict(event: Envelope) -> Rejection:
+def conflict(event_id: str) -> Rejection:
     """Why an event is not taken whose id was read before with another content."""
-    return Rejection("conflicting_event_id", f"{event.event_id} was read before with another content; the first one stands")
+    return Rejection("conflicting_event_id", f"{event_id} was read before with another content; the first one stands")
 
 
 class Rejections:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from models.events import MAX_RECORD_BYTES
 from models.records import ScoreRecord, TotalRecord
-from models.wire import MAX_RECORD_BYTES
 from tests.cli.conftest import AS_OF, Cli, city, lines
 from tests.support.builder import D1, D2, D3, History, score
 

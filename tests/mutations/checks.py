@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -56,10 +56,11 @@ def untimed(_: str) -> Iterator[None]:
 def judge(value: bytes | None, key: bytes | None, topic: str, partition: int, partitions: int) -> Fact | Rejection | int:
     """What a record is by itself: the fact that it brings, why it cannot be used, or the partition that it belongs to."""
     event = parse_record(value)
-    found = event if isinstance(event, Rejection) else misplaced(event, topic, key)
-    if isinstance(found, Rejection):
-        return found
-    assert not isinstance(event, Rejection)
+    if isinstance(event, Rejection):
+        return event
+    found = misplaced(to_fact(event), topic, key)
+    if found is not None:
+        return replace(found, source=event.source)
     right = partition if event.department == EVERY_DEPARTMENT else partition_of(event.department, partitions)
     return to_fact(event) if right == partition else right
 

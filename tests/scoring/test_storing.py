@@ -24,7 +24,7 @@ from tests.support.histories import histories, instants
 
 EVENTS: TypeAdapter[list[Envelope]] = TypeAdapter(list[Event])
 # What follows from the rest, or is where something is looked up.
-DERIVED = {"code", "context", "counters", "changed_periods", "watchers", "changed_from", "samples_of", "_touched"}
+DERIVED = {"code", "context", "counters", "changed_periods", "watchers", "changed_from", "samples_of", "_touched", "_shared"}
 
 
 def stored(city: LiveCity) -> list[Any]:
@@ -94,7 +94,7 @@ def test_many_entities_are_stored_in_slices(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("kind", storing.SHAPES, ids=lambda kind: kind.__name__)
 def test_every_slot_of_every_entity_is_stored(kind: type[Any]) -> None:
-    slots = {slot for base in kind.__mro__ for slot in getattr(base, "__slots__", ())} - {"id"}
+    slots = {slot for base in kind.__mro__ for slot in getattr(base, "__slots__", ())} - {"id", "settled"}
     assert set(storing.SHAPES[kind]) == slots
 
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.events import MAX_RECORD_BYTES
 from models.facts import EVENT_ID, pack
 from models.instants import parse_instant
 from models.rulesets import default_ruleset
-from models.wire import MAX_RECORD_BYTES, Reason
+from models.wire import Reason
 from scoring.context import create_context
 from streams.app import REQUEST_BYTES, create_app
 from streams.balance import Balance

@@ -10,8 +10,7 @@ from typing import Any
 
 import orjson
 
-from models.events import CLASS_OF_TYPE, INPUT_TOPICS, TOPIC_OF_TYPE
-from models.wire import MAX_RECORD_BYTES
+from models.events import CLASS_OF_TYPE, INPUT_TOPICS, MAX_RECORD_BYTES, TOPIC_OF_TYPE
 from streams.intake import ARRIVAL_HEADER, partition_of
 from streams.simulator import dump, simulate_months
 
