@@ -157,8 +157,12 @@ class Department:
 
     def _add(self, contributions: Iterable[Contribution], sign: int) -> None:
         for component, period, sub, amount in contributions:
-            periods = self.counters.setdefault(component, {})
-            cell = periods.setdefault(period, {})
+            periods = self.counters.get(component)
+            if periods is None:
+                periods = self.counters[component] = {}
+            cell = periods.get(period)
+            if cell is None:
+                cell = periods[period] = {}
             total = cell.get(sub, 0) + sign * amount
             if total:
                 cell[sub] = total

@@ -9,7 +9,8 @@ kills, pauses, or plain starts on a backlog); `tests/streams/test_driver.py` has
 4. A partition that recovery has paused stays paused when a buffer drops; a fetch gets a copy of the active set, never an empty one.
 5. A fetched record is delivered or sought again, never dropped.
 6. A chunk carries its own (epoch, begin, end); only the contiguous frontier of chunks finished in the present epoch is committed, and
-   every seek begins a new epoch. Faust's own acknowledgement is ignored: its Cython iterator acknowledges also when the agent raised.
+   every seek begins a new epoch; a seek during which the epoch ends notes nothing. Faust's own acknowledgement is ignored: its Cython
+   iterator acknowledges also when the agent raised.
 """
 
 import asyncio
@@ -198,6 +199,7 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
         """The seek that ends a recovery: every input partition to its committed offset, or to the start of its log."""
         async with self._position_lock:
             self._begin_epoch()
+            epoch = self._epoch
             await super().perform_seek()
             inputs = [tp for tp in self.assignment() if self.is_input(tp)]
             uncommitted = [tp for tp in inputs if not self._read_offset.get(tp)]
@@ -206,6 +208,10 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
                 await super().seek_wait({tp: start[tp] for tp in uncommitted})  # Rule 3
                 for tp in uncommitted:
                     self._read_offset[tp] = start[tp]
+            if epoch != self._epoch:
+                # Revoked while this waited for the broker: noted all the same, the next commit went out for partitions of another member
+                # and took their committed offsets back, where they stayed until something more came.
+                return
             for tp in inputs:
                 self._next[tp] = self._frontier[tp] = self._read_offset[tp]
             self._sought = True

@@ -59,10 +59,11 @@ class PartitionState:
         if self._closed_as_of is None:
             self.look_at_closings()  # after a recovery: a late fact of the backlog must find its period closed
         arrived = arrival * MILLISECOND
-        code = fact[DEPARTMENT]
-        closed = [period for department, period in self.closed if department == code] if self.closed else []
-        if closed and fact[CODE] not in PERIOD_CODES:
-            return self._take_late(fact, arrived, closed)
+        if self.closed and fact[CODE] not in PERIOD_CODES:
+            code = fact[DEPARTMENT]
+            closed = [period for department, period in self.closed if department == code]
+            if closed:
+                return self._take_late(fact, arrived, closed)
         outcome = self.city.take(fact, packed)
         if outcome != "conflict":
             self._note_arrival(fact, arrived)
@@ -77,7 +78,8 @@ class PartitionState:
                 self._closed_as_of = None
             return
         code = fact[DEPARTMENT]
-        if code not in self._latest or arrived >= self._latest[code][0]:
+        latest = self._latest.get(code)
+        if latest is None or arrived >= latest[0]:
             self._latest[code] = (arrived, fact)
         key = (code, self.city.context.time.period_of(fact[AT]))
         first = self.first_arrivals.get(key)

@@ -36,7 +36,7 @@ SESSION_SECONDS = 10.0
 APPENDS_IN_FLIGHT = 16
 ROUND_SECONDS = 0.05
 # Under lag a round is made at most this often: scores of a backlog are overtaken as soon as they are published.
-ROUND_SECONDS_CATCHING_UP = 2.0
+ROUND_SECONDS_CATCHING_UP = 5.0
 OFFSETS_SECONDS = 1.0
 QUARANTINED_BYTES = 1024 * 1024
 # Entities settled at once: some 10 ms.

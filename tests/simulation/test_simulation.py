@@ -51,6 +51,13 @@ def test_a_static_member_that_inherits_inputs_without_their_changelog_starts_ove
     assert "without its changelog" in done.stdout
 
 
+@pytest.mark.parametrize("seed", ["2042345", "2092702"])
+def test_what_was_revoked_during_the_seek_that_ends_a_recovery_is_not_owned(seed: str) -> None:
+    """The one took another member's committed offsets back, the other went on telling of partitions that were not its own."""
+    done = command("--replay", seed)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("arguments", [("--mutant", "no such rule")])
 def test_an_unknown_rule_is_refused_with_those_there_are(arguments: tuple[str, ...]) -> None:
     done = command(*arguments)

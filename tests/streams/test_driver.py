@@ -652,6 +652,24 @@ async def a_chunk_of_an_old_epoch_is_not_taken_for_one_that_has_its_place_in_mem
         assert bench.broker.committed.get(C, 0) == 0
 
 
+async def what_is_revoked_while_it_is_sought_is_not_committed(driver: ModuleType) -> None:
+    async with bench_of(driver, C, LOG) as bench:
+        bench.broker.append(C, *range(5))
+        await bench.assign()
+        await bench.begin_recovery()
+        ask = bench.consumer.earliest_offsets
+
+        async def revoked_meanwhile(*partitions: TP) -> Any:
+            await bench.revoke()
+            return await ask(*partitions)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bench.consumer, "earliest_offsets", revoked_meanwhile)
+            await bench.end_recovery()
+        await bench.commit()
+        assert C not in bench.broker.committed
+
+
 async def a_chunk_is_finished_once_and_then_forgotten(driver: ModuleType) -> None:
     async with bench_of(driver, C) as bench:
         bench.broker.append(C, *range(5))
@@ -738,7 +756,10 @@ class Rule:
 
 
 NO_LOCK = ("self._position_lock = asyncio.Lock()", "import contextlib; self._position_lock = contextlib.nullcontext()")
-EPOCH_IN_SEEK = ("            self._begin_epoch()\n            await super().perform_seek()", "            await super().perform_seek()")
+EPOCH_IN_SEEK = (
+    "            self._begin_epoch()\n            epoch = self._epoch\n            await",
+    "            epoch = self._epoch\n            await",
+)
 EPOCH_AT_ASSIGNMENT = (
     "        self._begin_epoch()\n        await super().on_partitions_assigned",
     "        await super().on_partitions_assigned",
@@ -997,6 +1018,11 @@ RULES = (
         "also while something is unfinished",
     ),
     Rule(6, what_is_being_delivered_is_not_passed_over, (("            self._delivering = bool(records)\n", ""),)),
+    Rule(
+        6,
+        what_is_revoked_while_it_is_sought_is_not_committed,
+        (("            if epoch != self._epoch:\n                # Revoked", "            if False:\n                # Revoked"),),
+    ),
     Rule(6, a_chunk_is_finished_once_and_then_forgotten, (("            del self._delivered[id(message)]\n", ""),)),
 )
 SCENARIOS = tuple(dict.fromkeys(rule.scenario for rule in RULES))
