@@ -21,7 +21,7 @@ help:
 	@echo "make test   lint and all tests"
 	@echo "make lint   ruff, mypy, import-linter, generated documents"
 	@echo "make docs   write the generated documents"
-	@echo "make bench  measure speed on this machine"
+	@echo "make bench  measure speed on this machine, and write docs/performance.md"
 	@echo "make torture MINUTES=30 SEED=1 BROKERS=3   Apache Kafka, workers, Redis: killed, paused, cut off"
 	@echo "make simulate-faults N=100000 SEED=1      schedules of faults on a virtual clock"
 	@echo "make mutations RECORDS=1000000 SEED=1     records damaged in every way"
@@ -44,10 +44,7 @@ docs: dev
 	$(BIN)/python docs/generate.py
 
 bench: dev
-	$(BIN)/python -m tests.benchmarks.offline
-	$(BIN)/python -m tests.benchmarks.recovery
-	$(BIN)/python -m tests.benchmarks.worker
-	$(BIN)/python -m tests.benchmarks.explain
+	$(BIN)/python -m tests.benchmarks --write
 
 torture: dev
 	$(BIN)/python -m tests.torture --minutes $(MINUTES) --seed $(SEED) --brokers $(BROKERS)

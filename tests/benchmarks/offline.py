@@ -1,18 +1,13 @@
-"""`onestop score` by stage on one core, and the memory of a case in a fold of a million cases.
+"""`onestop score` by stage on one core, and the memory of a case in a fold of a million cases."""
 
-Run: python -m tests.benchmarks.offline [--events N] [--cases N]. Figures are printed with the machine, nothing is asserted.
-"""
-
-import argparse
 import gc
-import multiprocessing
-import os
-import platform
 import resource
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timezone
 from itertools import islice
+from multiprocessing import get_context
 from typing import Any
 
 import orjson
@@ -25,16 +20,10 @@ from scoring.city import City
 from scoring.context import create_context
 from scoring.scores import score_city
 from streams.simulator import dump, simulate_months
+from tests.benchmarks import markdown
 
 CHUNK = 2_000
 AS_OF = to_instant(datetime(2021, 3, 1, tzinfo=timezone.utc))
-
-
-def machine() -> str:
-    """The machine in a line."""
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 class Stages:
@@ -50,19 +39,11 @@ class Stages:
         self.used[stage] = self.used.get(stage, 0.0) + time.process_time() - start
         return result
 
-    def show(self, count: int) -> None:
-        """Print the stages a line."""
-        for stage, used in self.used.items():
-            print(f"{stage:<28}{used / count * 1e6:8.2f} µs an event")
-        total = sum(self.used.values())
-        print(f"{'all of it':<28}{total / count * 1e6:8.2f} µs an event: {count / total:,.0f} events/s on one core")
 
-
-def by_stage(events: int) -> None:
-    """Split the time of scoring by stage, a chunk at a time as the program does it."""
+def by_stage(events: int) -> dict[str, Any]:
+    """The time of scoring by stage, a chunk at a time as the program does it."""
     lines = [dump(event) for event in islice(simulate_months(20, "2020-08", "2020-12", seed=1, volume=4), events)]
     count = len(lines)
-    print(f"{count} simulated events of {sum(map(len, lines)) / count:.0f} bytes")
     gc.collect()
     gc.disable()
     stages = Stages()
@@ -74,8 +55,9 @@ def by_stage(events: int) -> None:
         stages.timed("index and fold", lambda: [city.take(fact) for fact in facts] and None)  # noqa: B023
     stages.timed("settle the counters", city.settle)
     stages.timed("score", lambda: score_city(city))
-    stages.show(count)
     gc.enable()
+    used = {stage: round(seconds / count * 1e6, 3) for stage, seconds in stages.used.items()}
+    return {"events": count, "bytes_an_event": round(sum(map(len, lines)) / count), "stages": used}
 
 
 def resident() -> int:
@@ -101,8 +83,8 @@ def case_lines(cases: int) -> Iterator[bytes]:
             yield orjson.dumps({"event_id": f"{number * 4 + place:032x}", **common, **extra})
 
 
-def memory(cases: int) -> None:
-    """Memory a case, its index of event ids included."""
+def memory(cases: int) -> int:
+    """Bytes a case, its index of event ids included."""
     gc.collect()
     gc.disable()
     before = resident()
@@ -112,18 +94,25 @@ def memory(cases: int) -> None:
         for event in parse_chunk(chunk):
             city.take(to_fact(event))  # type: ignore[arg-type]
     city.settle()
-    print(f"{cases} open cases of three events: {(resident() - before) / cases:.0f} bytes a case")
-    gc.enable()
+    return round((resident() - before) / cases)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=400_000)
-    parser.add_argument("--cases", type=int, default=1_000_000)
-    arguments = parser.parse_args()
-    print(machine())
-    by_stage(arguments.events)
+def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Score simulated events, then fold open cases."""
+    events, cases = (20_000, 20_000) if quick else (400_000, 1_000_000)
+    say(f"scoring {events:,} events")
+    found = by_stage(events)
+    say(f"folding {cases:,} cases")
     # In a process of its own: memory freed by the first part would be used again and hide the growth.
-    process = multiprocessing.get_context("spawn").Process(target=memory, args=(arguments.cases,))
-    process.start()
-    process.join()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return {**found, "cases": cases, "bytes_a_case": pool.submit(memory, cases).result()}
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The stages, and what they and the memory come to."""
+    rate = 1e6 / sum(figures["stages"].values())
+    return (
+        f"{figures['events']:,} simulated events of {figures['bytes_an_event']} bytes, CPU time: {rate:,.0f} events/s on one core.\n\n"
+        f"{markdown.stages(figures['stages'])}\n"
+        f"An open case of three events in memory, its event ids included: {figures['bytes_a_case']:,} bytes, over {figures['cases']:,} cases.\n"
+    )

@@ -1,6 +1,6 @@
 """A stock Faust agent that folds the same events one at a time into tables, for comparison: ordinary topics, agents and tables.
 
-Run by tests/benchmarks/worker.py: python -m tests.benchmarks.stock_faust worker -l info, settings in the environment.
+Run by compare.py, settings in the environment.
 """
 
 import os
@@ -10,12 +10,12 @@ import orjson
 
 from models.events import INPUT_TOPICS
 
-BROKER = os.environ.get("ONESTOP_BROKER", "127.0.0.1:9092")
-PREFIX = os.environ.get("ONESTOP_TOPIC_PREFIX", "")
-PARTITIONS = int(os.environ.get("ONESTOP_PARTITIONS", "12"))
+BROKER = os.environ["ONESTOP_BROKER"]
+PREFIX = os.environ["ONESTOP_TOPIC_PREFIX"]
+PARTITIONS = int(os.environ["ONESTOP_PARTITIONS"])
 
 app = faust.App(
-    f"{PREFIX}stock", broker=f"kafka://{BROKER}", store="memory://", topic_partitions=PARTITIONS, topic_disable_leader=True,
+    os.environ["STOCK_APP"], broker=f"kafka://{BROKER}", store="memory://", topic_partitions=PARTITIONS, topic_disable_leader=True,
     web_enabled=False, consumer_auto_offset_reset="earliest", table_standby_replicas=0,
 )  # fmt: skip
 counts = app.Table("counts", default=int, partitions=PARTITIONS)

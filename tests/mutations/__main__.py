@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from tests.benchmarks.worker import cpu_seconds
+from tests.benchmarks.machine import cpu_seconds
 from tests.mutations.checks import Report, costs, in_process, send, verify
 from tests.support.kafka import KafkaCluster, kafka_jars
 from tests.support.live import System, until
