@@ -12,6 +12,7 @@ import pytest
 
 from models.events import PeriodReopened, Periods
 from models.records import AuditRecord
+from models.facts import to_fact
 from models.wire import misplaced, parse_record
 from streams.intake import partition_of
 from tests.support.builder import D1
@@ -34,7 +35,7 @@ def test_reopened_for_all_departments_with_the_reason(system: System) -> None:
     assert len({record.value for record in records}) == 1, "one event"
     event = parse_record(records[0].value)
     assert isinstance(event, PeriodReopened)
-    assert misplaced(event, "periods", records[0].key) is None
+    assert misplaced(to_fact(event), "periods", records[0].key) is None
     assert (event.period, event.reason) == ("2020-09", "the case store was late")
     assert orjson.loads(records[0].value)["by"] == getpass.getuser()
 
