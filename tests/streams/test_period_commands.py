@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from models.events import PeriodReopened, Periods
-from models.records import AuditRecord
 from models.facts import to_fact
+from models.records import AuditRecord
 from models.wire import misplaced, parse_record
 from streams.intake import partition_of
 from tests.support.builder import D1
