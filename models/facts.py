@@ -24,7 +24,6 @@ _GETTERS: tuple[Callable[[Any], Any], ...] = tuple(attrgetter("department", "occ
 _CODE_AND_GETTER = {name: (code, _GETTERS[code]) for name, code in CODE_OF_TYPE.items()}
 # Digests are shared small integers: a million of them cost no memory of their own. Two contents that meet in one digest
 # (1 in 65,536) are taken for a copy: the first stands in either case, only the notice in quarantine is missed.
-_pack = msgspec.msgpack.Encoder().encode
 _DIGESTS = tuple(range(65_536))
 
 
@@ -39,9 +38,8 @@ def field_of(fact: Fact, name: str) -> Any:
     return fact[4 + OWN_FIELDS[fact[CODE]].index(name)]
 
 
-def pack(fact: Fact) -> bytes:
-    """The bytes of a fact, as in the changelog (msgpack)."""
-    return _pack(fact)
+# The bytes of a fact, as in the changelog (msgpack).
+pack: Callable[[Fact], bytes] = msgspec.msgpack.Encoder().encode
 
 
 def digest_of(packed: bytes) -> int:

@@ -38,7 +38,7 @@ class LiveCity(City):
         self.tallies: dict[str, Tally] = {}
         # Departments with something new since the scorer last asked, and with a status to be told again.
         self.changed: set[str] = set()
-        self._wakeups: list[tuple[int, int, Department, Entity]] = []
+        self._wakeups: list[tuple[int, int, str, Entity]] = []
         self._woken_at: dict[Entity, int] = {}
         self._order = count()
 
@@ -50,11 +50,11 @@ class LiveCity(City):
         if now <= self.context.now:
             return
         while self._wakeups and self._wakeups[0][0] <= now:
-            instant, _, department, entity = heapq.heappop(self._wakeups)
+            instant, _, code, entity = heapq.heappop(self._wakeups)
             if self._woken_at.get(entity) == instant:
                 del self._woken_at[entity]
-                department.touch(entity)
-                self._unsettled.add(department.code)
+                self.departments[code].touch(entity)
+                self._unsettled.add(code)
         if self.context.time.day_of(now) != self.context.time.day_of(self.context.now):
             # Periods begin and close at midnights: every score is looked at again.
             self.changed.update(self.departments)
@@ -109,13 +109,14 @@ class LiveCity(City):
         self._schedule(entity, department, found)
 
     def _schedule(self, entity: Entity, department: Department, found: Condition | None) -> None:
-        instants = [entity.next_change(department), None if found is None else found.next_change]
-        ahead = [instant for instant in instants if instant is not None]
-        if not ahead:
+        ahead = entity.next_change(department)
+        if found is not None and found.next_change is not None and (ahead is None or found.next_change < ahead):
+            ahead = found.next_change
+        if ahead is None:
             self._woken_at.pop(entity, None)
-        elif self._woken_at.get(entity) != min(ahead):
-            self._woken_at[entity] = min(ahead)
-            heapq.heappush(self._wakeups, (min(ahead), next(self._order), department, entity))
+        elif self._woken_at.get(entity) != ahead:
+            self._woken_at[entity] = ahead
+            heapq.heappush(self._wakeups, (ahead, next(self._order), department.code, entity))
 
 
 def _count(tally: Tally, entity: Entity, condition: Condition, sign: int) -> None:

@@ -5,16 +5,18 @@ Deadlines fire with no event arriving: every condition says when it may change n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from models.facts import AT
 from models.instants import DAY
 from models.records import AlertKind
 from scoring.entities.base import Entity
 from scoring.entities.case import ACCEPTANCE_NO, ITEM, Case, Due
-from scoring.entities.sharing import Interface, Request, Table
+from scoring.entities.sharing import REQUESTER, Interface, Request, Table
 
 if TYPE_CHECKING:
     from scoring.department import Department
@@ -32,8 +34,7 @@ class Level(IntEnum):
     OVERDUE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True, gc=False):
     """Something to act on now. `thing` and `due_at` identify it together with the kind."""
 
     kind: AlertKind
@@ -48,8 +49,7 @@ class Alarm:
         return (self.kind, self.thing, self.due_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True, gc=False):
     """The state of a watched thing: its level, its alarm, and when either may change next."""
 
     level: Level
@@ -85,30 +85,35 @@ def _level(due: Due, now: int) -> tuple[Level, int | None]:
     return Level.NONE, due.instant - LATER_SOON
 
 
-def _deadline(entity: Entity, due: Due, department: Department, kinds: tuple[AlertKind, AlertKind], details: dict[str, Any]) -> Condition:
-    now = department.context.now
-    level, change = _level(due, now)
-    alarm = None
-    if level >= Level.WITHIN_24H:
-        overdue = level == Level.OVERDUE
-        since = due.instant if overdue else due.instant - SOON
-        alarm = Alarm(kinds[overdue], _thing(entity, department), due.instant, since, tuple(details.items()))
-    return Condition(level, due.instant, alarm, change)
+def _deadline(entity: Case | Request, due: Due, department: Department, kinds: tuple[AlertKind, AlertKind]) -> Condition:
+    level, change = _level(due, department.context.now)
+    if level < Level.WITHIN_24H:
+        return Condition(level, due.instant, None, change)
+    overdue = level == Level.OVERDUE
+    since = due.instant if overdue else due.instant - SOON
+    return Condition(level, due.instant, Alarm(kinds[overdue], _thing(entity, department), due.instant, since, _details(entity)), change)
+
+
+def _details(entity: Case | Request) -> tuple[tuple[str, Any], ...]:
+    if isinstance(entity, Case):
+        assert entity.accepted is not None
+        return ("serial", entity.id), ("item", entity.accepted[ITEM]), ("acceptance_no", entity.accepted[ACCEPTANCE_NO])
+    assert entity.raised is not None
+    return ("request", entity.id), ("requester", entity.raised[REQUESTER])
 
 
 def _case(case: Case, department: Department) -> Condition | None:
-    if not case.is_open or case.accepted is None:
+    if not case.is_open:
         return None
     due = case.due(department)
     if due is None:
         return Condition(Level.NONE)
-    details = {"serial": case.id, "item": case.accepted[ITEM], "acceptance_no": case.accepted[ACCEPTANCE_NO]}
-    found = _deadline(case, due, department, ("case_due_soon", "case_overdue"), details)
+    found = _deadline(case, due, department, ("case_due_soon", "case_overdue"))
     if case.is_suspended and not due.inclusive:
         # Suspended now: each workday moves the deadline on, so it is looked at again at midnight.
         time = department.context.time
         midnight = time.end_of_day(time.day_of(department.context.now))
-        return Condition(found.level, found.due_at, found.alarm, min(midnight, found.next_change or midnight))
+        return replace(found, next_change=min(midnight, found.next_change or midnight))
     return found
 
 
@@ -116,8 +121,7 @@ def _request(request: Request, department: Department) -> Condition | None:
     if not request.counts or request.handled is not None or request.raised is None:
         return None
     due, _ = request.due(department)
-    details = {"request": request.id, "requester": request.raised[5]}
-    return _deadline(request, due, department, ("request_due_soon", "request_overdue"), details)
+    return _deadline(request, due, department, ("request_due_soon", "request_overdue"))
 
 
 def open_failure(interface: Interface) -> tuple[str, int] | None:

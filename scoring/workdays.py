@@ -14,6 +14,7 @@ from itertools import accumulate
 
 import chinese_calendar
 from chinese_calendar import constants
+from msgspec import Struct
 
 from scoring.local_time import DAYS, FIRST_DAY, FIRST_YEAR, LAST_YEAR
 
@@ -33,8 +34,7 @@ class YearOverride:
     workdays: frozenset[date]
 
 
-@dataclass(frozen=True)
-class Deadline:
+class Deadline(Struct, frozen=True, gc=False):
     """A day reached by counting workdays; `provisional` when the counting met a year not published yet."""
 
     day: int

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec import Struct, field
+
 from models.facts import AT, EVENT_ID, Fact
 
 if TYPE_CHECKING:
@@ -21,19 +23,19 @@ _order = itemgetter(AT, EVENT_ID)
 _at = itemgetter(AT)
 
 
-class Entity:
-    """A thing of a department, identified by its kind and id."""
+class Entity(Struct, eq=False, gc=False):
+    """A thing of a department, identified by its kind and id.
 
-    __slots__ = ("id", "settled")
+    There are millions of them: the collector of cyclic garbage must not walk them again and again, so no entity may hold anything that
+    holds it. One is equal to itself alone.
+    """
+
+    id: str
+    settled: tuple[Contribution, ...] = ()  # what of it is in the counters
     kind: ClassVar[str]
     components: ClassVar[frozenset[str]]  # those that it may contribute to
     shares_contributions: ClassVar[bool] = False  # whether many contribute the same
     by_sub: ClassVar[bool] = False  # whether its evidence is a row a sub (a sample: a row an acceptance number)
-
-    def __init__(self, identifier: str) -> None:
-        self.id = identifier
-        # What of it is in the counters.
-        self.settled: tuple[Contribution, ...] = ()
 
     def contributions(self, department: Department) -> list[Contribution]:
         """What the entity adds to the counters as of the context's now. A pure function of the state."""
@@ -69,13 +71,10 @@ def in_order(facts: Iterable[Fact | None]) -> list[Fact]:
     return sorted((fact for fact in facts if fact is not None), key=_order)
 
 
-class Versions:
+class Versions(Struct, eq=False, gc=False):
     """The fold of versions: all of them in the order of (`occurred_at`, `event_id`); the last one by an instant holds."""
 
-    __slots__ = ("facts",)
-
-    def __init__(self) -> None:
-        self.facts: list[Fact] = []
+    facts: list[Fact] = field(default_factory=list)
 
     def add(self, fact: Fact) -> None:
         """Put a version in its place; the same one twice is one."""

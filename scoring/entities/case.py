@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from models.facts import AT, CODE, CODE_OF_TYPE, EVENT_ID, Fact
 from scoring.entities.base import FAR_FUTURE, Contribution, Entity, earliest
@@ -21,8 +22,7 @@ ACCEPTED_DUE_AT = 7
 OUTCOME = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True, gc=False):
     """When a case has to be completed: at `instant` at the latest if it is `inclusive` (an explicit due_at), else before it."""
 
     instant: int
@@ -37,22 +37,18 @@ class Due:
 class Case(Entity):
     """Single facts keep the earliest; `passed` is the first ingestion that passed, a failed one before or after it says nothing."""
 
-    __slots__ = ("accepted", "completed", "dispatches", "issued", "licences", "passed", "pauses", "tests", "voided")
     kind = "case"
     shares_contributions = True
     components = frozenset({"issued", "ingested", "received", "completed", "granted", "licensed", "overdue", "case_calendar", "dispatched"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.issued: Fact | None = None
-        self.accepted: Fact | None = None
-        self.completed: Fact | None = None
-        self.passed: Fact | None = None
-        self.voided: Fact | None = None
-        self.pauses: list[Fact] | None = None
-        self.licences: list[str] | None = None
-        self.dispatches: dict[str, Fact] | None = None
-        self.tests: list[str] | None = None
+    issued: Fact | None = None
+    accepted: Fact | None = None
+    completed: Fact | None = None
+    passed: Fact | None = None
+    voided: Fact | None = None
+    pauses: list[Fact] | None = None
+    licences: list[str] | None = None
+    dispatches: dict[str, Fact] | None = None
+    tests: list[str] | None = None
 
     @property
     def counts(self) -> bool:
@@ -201,12 +197,9 @@ class Case(Entity):
         return chain(stations, self.pauses or (), dispatches, *((licence.generated, licence.voided) for licence in licences))
 
 
-class Licence:
+class Licence(Struct, eq=False, gc=False):
     """电子证照: belongs to the serial of its first generation; voided, it counts nowhere. Counted through its cases."""
 
-    __slots__ = ("dispatched_to", "generated", "voided")
-
-    def __init__(self) -> None:
-        self.generated: Fact | None = None
-        self.voided: Fact | None = None
-        self.dispatched_to: list[str] | None = None
+    generated: Fact | None = None
+    voided: Fact | None = None
+    dispatched_to: list[str] | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from msgspec import field
+
 from models.facts import AT, CODE, CODE_OF_TYPE, Fact, field_of
 from scoring.entities.base import FAR_FUTURE, Contribution, Entity, State, Versions, stock
 
@@ -21,17 +23,13 @@ _LEVEL_3 = _LEVEL_2 | {"apply", "eform"}
 class Item(Entity):
     """`versions` are all, `published` only the publications: what a case's item is, retirement disregarded."""
 
-    __slots__ = ("cases", "last_acceptance", "published", "versions")
     kind = "item"
     components = frozenset({"active_items", "depth", "instant_items", "docking", "statutory_days", "promised_days"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.versions = Versions()
-        self.published = Versions()
-        # The cases accepted under it, and the latest acceptance: a version dated back moves the deadlines of those after it.
-        self.cases: list[Case] = []
-        self.last_acceptance = -1
+    versions: Versions = field(default_factory=Versions)
+    published: Versions = field(default_factory=Versions)
+    # The cases accepted under it, and the latest acceptance: a version dated back moves the deadlines of those after it.
+    cases: list[Case] = field(default_factory=list)
+    last_acceptance: int = -1
 
     def add(self, fact: Fact) -> None:
         """Take in a version."""

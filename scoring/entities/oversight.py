@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from msgspec import field
+
 from models.facts import AT, EVENT_ID, Fact
 from scoring.entities.base import FAR_FUTURE, Contribution, Entity
 from scoring.local_time import parse_period
@@ -20,14 +22,10 @@ VISIT_REDUCTION = "visit_reduction"
 class Complaint(Entity):
     """投诉: upheld for the period it names, whenever that was; a reversal removes it, whenever that was."""
 
-    __slots__ = ("reversed", "upheld")
     kind = "complaint"
     components = frozenset({"complaints"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.upheld: Fact | None = None
-        self.reversed = False
+    upheld: Fact | None = None
+    reversed: bool = False
 
     def contributions(self, department: Department) -> list[Contribution]:
         """Zeroes indicator 4."""
@@ -47,14 +45,10 @@ class Complaint(Entity):
 class Defect(Entity):
     """A defect of the organisation or region code: counts in the period of its confirmation unless cleared by its cut-off."""
 
-    __slots__ = ("cleared", "confirmed")
     kind = "defect"
     components = frozenset({"defects"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.confirmed: Fact | None = None
-        self.cleared: Fact | None = None
+    confirmed: Fact | None = None
+    cleared: Fact | None = None
 
     def contributions(self, department: Department) -> list[Contribution]:
         """Zeroes indicator 4."""
@@ -81,15 +75,11 @@ class Defect(Entity):
 class Sample(Entity):
     """A drawn sample with the inspections under its id; only the first of its period and indicator holds."""
 
-    __slots__ = ("drawn", "inspections")
     kind = "sample"
     components = frozenset({"sampled", "uninspected", "not_achieved"})
     by_sub = True
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.drawn: Fact | None = None
-        self.inspections: dict[str, Fact] = {}
+    drawn: Fact | None = None
+    inspections: dict[str, Fact] = field(default_factory=dict)
 
     @property
     def slot(self) -> tuple[str, str] | None:
@@ -127,13 +117,9 @@ class Sample(Entity):
 class GuideCheck(Entity):
     """指南检查: its errors count in the period it names, whenever the check was."""
 
-    __slots__ = ("checked",)
     kind = "check"
     components = frozenset({"guide_errors"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.checked: Fact | None = None
+    checked: Fact | None = None
 
     def contributions(self, department: Department) -> list[Contribution]:
         """Flow for indicator 14."""
@@ -156,14 +142,10 @@ class Test(Entity):
     """测试办件: passes when disposed of and its case's ingestion passed, both before the deadline; fails when that is past."""
 
     __test__ = False  # not a test of pytest's
-    __slots__ = ("disposed", "raised")
     kind = "test"
     components = frozenset({"tests", "tests_failed", "test_calendar"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.raised: Fact | None = None
-        self.disposed: Fact | None = None
+    raised: Fact | None = None
+    disposed: Fact | None = None
 
     def deadline(self, department: Department) -> tuple[int, Deadline]:
         """The end of the 3rd workday after the day raised, as an instant and as a day."""

@@ -17,16 +17,12 @@ _SUBJECT = 5
 class Objection(Entity):
     """Resolved at the later of repaired and passed, both needed; an upheld appeal removes it everywhere."""
 
-    __slots__ = ("flagged", "passed", "repaired", "upheld")
     kind = "objection"
     components = frozenset({"objections_licence", "objections_data", "resolved_licence", "resolved_data"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.flagged: Fact | None = None
-        self.repaired: Fact | None = None
-        self.passed: Fact | None = None
-        self.upheld = False
+    flagged: Fact | None = None
+    repaired: Fact | None = None
+    passed: Fact | None = None
+    upheld: bool = False
 
     @property
     def resolved_at(self) -> int | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, field
+
 from models.facts import AT, CODE, CODE_OF_TYPE, Fact
 from models.instants import DAY
 from scoring.entities.base import FAR_FUTURE, Contribution, Entity, State, Versions, insert_once, stock
@@ -15,7 +17,7 @@ from scoring.entities.case import Due
 if TYPE_CHECKING:
     from scoring.department import Department
 
-_REQUESTER, _DUE_AT = 5, 6
+REQUESTER, _DUE_AT = 5, 6
 _PLANNED = 6
 _CYCLE_DAYS, _FIRST_DUE_AT = 6, 7
 _INTERFACE_REGISTERED = CODE_OF_TYPE["interface.registered"]
@@ -25,21 +27,17 @@ _TABLE_REGISTERED = CODE_OF_TYPE["table.registered"]
 class Request(Entity):
     """共享请求: counts in the period of its due time, once it is due or handled."""
 
-    __slots__ = ("handled", "raised", "withdrawn")
     kind = "request"
     shares_contributions = True
     components = frozenset({"request_calendar", "requests_in_time", "requests_due"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.raised: Fact | None = None
-        self.handled: Fact | None = None
-        self.withdrawn = False
+    raised: Fact | None = None
+    handled: Fact | None = None
+    withdrawn: bool = False
 
     @property
     def counts(self) -> bool:
         """Raised by another department and not withdrawn."""
-        return self.raised is not None and not self.withdrawn and self.raised[_REQUESTER] != self.raised[1]
+        return self.raised is not None and not self.withdrawn and self.raised[REQUESTER] != self.raised[1]
 
     def due(self, department: Department) -> tuple[Due, int]:
         """When it is due, and the period that lies in: that of due_at, or of the day whose end is the due time."""
@@ -79,7 +77,7 @@ class Request(Entity):
         found: dict[str, Any] = {}
         if self.raised is not None:
             found["raised_at"] = self.raised[AT]
-            found["requester"] = self.raised[_REQUESTER]
+            found["requester"] = self.raised[REQUESTER]
             found["due_at"] = self.due(department)[0].instant
         if self.handled is not None:
             found["handled_at"] = self.handled[AT]
@@ -90,14 +88,11 @@ class Request(Entity):
         return self.raised, self.handled
 
 
-class Failure:
+class Failure(Struct, eq=False, gc=False):
     """A failure of an interface: failed and recovered, in whatever order the two arrive."""
 
-    __slots__ = ("failed", "recovered")
-
-    def __init__(self) -> None:
-        self.failed: Fact | None = None
-        self.recovered: Fact | None = None
+    failed: Fact | None = None
+    recovered: Fact | None = None
 
     @property
     def unplanned(self) -> bool:
@@ -108,14 +103,10 @@ class Failure:
 class Interface(Entity):
     """接口: in a period's stock when registered and not retired at the cut-off; good without an unplanned failure in it."""
 
-    __slots__ = ("failures", "versions")
     kind = "interface"
     components = frozenset({"interfaces", "interfaces_failed"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.versions = Versions()
-        self.failures: dict[str, Failure] = {}
+    versions: Versions = field(default_factory=Versions)
+    failures: dict[str, Failure] = field(default_factory=dict)
 
     def active(self, version: Fact | None) -> bool:
         """Whether that version is a registration."""
@@ -181,14 +172,10 @@ class Interface(Entity):
 class Table(Entity):
     """库表: good in a period when every due time that passed in it had an update in its cycle."""
 
-    __slots__ = ("updates", "versions")
     kind = "table"
     components = frozenset({"tables", "tables_missed"})
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(identifier)
-        self.versions = Versions()
-        self.updates: list[int] = []
+    versions: Versions = field(default_factory=Versions)
+    updates: list[int] = field(default_factory=list)
 
     def update(self, at: int) -> None:
         """Take in an update."""
