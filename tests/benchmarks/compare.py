@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ from streams import topics
 from streams.embedded import free_ports
 from streams.kafka_clients import client_arguments
 from streams.sender import EventSender
-from streams.simulator import dump, simulate_months
+from streams.simulator import Event, dump, simulate_months
 from tests.benchmarks import markdown
 from tests.benchmarks.machine import cpu_seconds, peak_bytes
 from tests.support.kafka import KAFKA_VERSION, KafkaCluster, kafka_jars
@@ -50,6 +50,8 @@ POLL_SECONDS = 0.2
 QUIET_SECONDS = 3.0
 CONSUMED = "govscore_events_consumed_total"
 STAGE = 'govscore_stage_seconds_total{stage="'
+# The tests' systems never pause a topic.
+AS_DELIVERED = {"ONESTOP_QUARANTINE_LIMIT": str(Settings.model_fields["quarantine_limit"].default)}
 Run = dict[str, Any]
 
 
@@ -70,44 +72,61 @@ class Bench:
         inputs = {self.system.prefix + topic for topic in INPUT_TOPICS}
         return sum(max(0, offset.offset) for place, offset in places.items() if place.topic in inputs)
 
-    def watch(self, name: str, begun: Callable[[], int], group: str, wanted: int, quiet: float = 0) -> Run:
-        """What a process uses from its first progress until it has committed so many records, and for so long has published no more scores.
+    def watch(self, names: Sequence[str], begun: Callable[[], int], group: str, wanted: int, quiet: float = 0) -> Run:
+        """What processes use from their first progress until so many records are committed, and for so long no more scores were published.
 
         The time ends with the last commit: thereafter a worker pauses before it publishes.
         """
-        process = self.system.processes[name]
+        processes = [self.system.processes[name] for name in names]
         places = [TopicPartition(self.system.prefix + "scores", number) for number in range(PARTITIONS)]
         with closing(KafkaConsumer(**client_arguments(self.system.settings))) as consumer:
 
             def progress() -> tuple[int, int]:
-                assert process.poll() is None, self.system.logs()
+                assert all(process.poll() is None for process in processes), self.system.logs()
                 return self.committed(group), sum(consumer.end_offsets(places).values())
 
-            first = until(lambda: progress() and begun(), f"the first records of {name}")
-            began, used = time.monotonic(), cpu_seconds(process.pid)
-            held, committed_at, changed_at, cpu = progress(), began, began, used
+            def used() -> float:
+                return sum(cpu_seconds(process.pid) for process in processes)
+
+            first = until(lambda: progress() and begun(), f"the first records of {', '.join(names)}")
+            began, before = time.monotonic(), used()
+            held, committed_at, changed_at, cpu = progress(), began, began, before
             while held[0] < min(first + wanted, self.records) or time.monotonic() - changed_at < quiet:
                 assert time.monotonic() - began < TIMEOUT_SECONDS, self.system.logs()
                 time.sleep(POLL_SECONDS)
                 found = progress()
                 if found != held:
-                    changed_at, cpu = time.monotonic(), cpu_seconds(process.pid)
+                    changed_at, cpu = time.monotonic(), used()
                     committed_at = committed_at if found[0] == held[0] else changed_at
                     held = found
-        seconds = committed_at - began
-        return {"records": held[0] - first, "seconds": seconds, "cpu_seconds": cpu - used, "peak_bytes": peak_bytes(process.pid)}
+        peak = sum(peak_bytes(process.pid) for process in processes)
+        return {"records": held[0] - first, "seconds": committed_at - began, "cpu_seconds": cpu - before, "peak_bytes": peak}
 
     def worker(self, name: str, command: str | list[str]) -> Run:
         """Let a worker consume everything."""
-        [port] = free_ports(1)
-        with tempfile.TemporaryDirectory() as directory:
-            self.system.start(name, command, ONESTOP_WORKER_ADDRESS=f"127.0.0.1:{port}", ONESTOP_DATA_DIR=directory)
-            group = self.system.settings.topic(topics.APP)
-            found = self.watch(name, lambda: consumed(port), group, self.records, QUIET_SECONDS)
-            used = {series.removeprefix(STAGE)[:-2]: value for series, value in metrics(port).items() if series.startswith(STAGE)}
-            self.system.kill(name, SIGTERM)
-        self._forget(group)
+        found, [held] = self.workers([name], command)
+        used = {series.removeprefix(STAGE)[:-2]: value for series, value in held.items() if series.startswith(STAGE)}
         return {**found, "stages": {stage: round(seconds / self.records * 1e6, 3) for stage, seconds in used.items()}}
+
+    def workers(self, names: Sequence[str], command: str | list[str]) -> tuple[Run, list[dict[str, float]]]:
+        """Let a group of workers consume everything; what they used together once all had started, and each one's metrics at the end."""
+        ports = free_ports(len(names))
+        group = self.system.settings.topic(topics.APP)
+
+        def begun() -> int:
+            answers = [metrics(port) for port in ports]
+            return sum(map(consumed, answers)) if all(answers) else 0
+
+        with tempfile.TemporaryDirectory() as directory:
+            for name, port in zip(names, ports, strict=True):
+                own = {"ONESTOP_WORKER_ADDRESS": f"127.0.0.1:{port}", "ONESTOP_DATA_DIR": f"{directory}/{name}"}
+                self.system.start(name, command, **own)
+            found = self.watch(names, begun, group, self.records, QUIET_SECONDS)
+            held = [metrics(port) for port in ports]
+            for name in names:
+                self.system.kill(name, SIGTERM)
+        self._forget(group)
+        return found, held
 
     def _forget(self, group: str) -> None:
         until(lambda: self.admin.delete_groups([group])[group] == "OK", f"group {group} to be deleted")
@@ -121,7 +140,7 @@ class Bench:
         group = f"{self.system.prefix}{name}"
         command = [sys.executable, "-m", "tests.benchmarks.stock_faust", "--datadir", str(self.system.directory / name)]
         self.system.start(name, [*command, "worker", "--loglevel", "info", "--without-web"], STOCK_APP=group)
-        found = self.watch(name, lambda: self.committed(group), group, wanted)
+        found = self.watch([name], lambda: self.committed(group), group, wanted)
         self.system.kill(name)
         return found
 
@@ -133,18 +152,18 @@ class Bench:
 
 
 def metrics(port: int) -> dict[str, float]:
-    """A worker's metrics by series."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-        lines = answer.read().decode().splitlines()
+    """A worker's metrics by series; none while it does not listen yet. Asked only until it has begun, for each answer costs it some ms."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return {}
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
 
 
-def consumed(port: int) -> int:
-    """What a worker has consumed; asked only until it has begun, for each answer costs it some ms."""
-    try:
-        return int(sum(value for name, value in metrics(port).items() if name.startswith(CONSUMED)))
-    except OSError:  # it does not listen yet
-        return 0
+def consumed(series: dict[str, float]) -> int:
+    """What a worker has consumed by its metrics."""
+    return int(sum(value for name, value in series.items() if name.startswith(CONSUMED)))
 
 
 def last_months(number: int) -> tuple[str, str]:
@@ -154,11 +173,16 @@ def last_months(number: int) -> tuple[str, str]:
     return f"{year}-{month + 1:02d}", f"{last:%Y-%m}"
 
 
-def publish(system: System, events: int) -> int:
-    """Publish simulated events; how many records they are."""
+def simulated(events: int) -> Iterator[Event]:
+    """So many events of a city."""
+    return islice(simulate_months(60, *last_months(MONTHS), seed=1, volume=2), events)
+
+
+def publish(system: System, events: Iterable[Event]) -> int:
+    """Publish events; how many records they are."""
     settings: Settings = system.settings
     sender = EventSender(settings)
-    for event in islice(simulate_months(60, *last_months(MONTHS), seed=1, volume=2), events):
+    for event in events:
         sender.send(event["type"], event["department"], dump(event))
     sender.flush()
     sender.close()
@@ -173,13 +197,11 @@ def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         cluster = stack.enter_context(KafkaCluster(jars=kafka_jars()))
-        # As it is delivered: the tests' systems never pause a topic.
-        limit = {"ONESTOP_QUARANTINE_LIMIT": str(Settings.model_fields["quarantine_limit"].default)}
-        system = System(cluster.address, "bench-", directory, PARTITIONS, limit)
+        system = System(cluster.address, "bench-", directory, PARTITIONS, AS_DELIVERED)
         stack.callback(system.close)
         system.run("topics", "create")
         say(f"publishing {events:,} events")
-        records = publish(system, events)
+        records = publish(system, simulated(events))
         admin = stack.enter_context(topics.admin(system.settings))
         bench = Bench(system, admin, records)
         runs: dict[str, list[Run]] = {name: [] for name in TITLES}
