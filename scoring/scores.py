@@ -1,11 +1,9 @@
 """Scores: from the counters of a department to the 17 records of a period, and ranks over all departments."""
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from models.instants import format_instant
 from models.records import ScoreRecord, ScoreStatus, TotalRecord
 from scoring.city import City
 from scoring.department import Department
@@ -24,7 +22,8 @@ def round_half_up(points: Fraction) -> float:
     >>> round_half_up(Fraction(1, 8)), round_half_up(Fraction(201, 20))
     (0.13, 10.05)
     """
-    return math.floor(points * 100 + Fraction(1, 2)) / 100
+    # In integers, for it is asked for with every score: the floor of 100·points + 1/2.
+    return (200 * points.numerator + points.denominator) // (2 * points.denominator) / 100
 
 
 def score_indicator(indicator: Indicator, view: View) -> tuple[ScoreRecord, Fraction]:
@@ -59,7 +58,7 @@ def score_indicator(indicator: Indicator, view: View) -> tuple[ScoreRecord, Frac
         max_points=indicator.max_points,
         provisional=bool(doubts),
         reasons=reasons + doubts,
-        as_of=format_instant(view.context.now, view.context.time.zone),
+        as_of=view.as_of,
         ruleset=view.rules.identity,
         version=view.department.version,
     )

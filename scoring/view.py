@@ -1,6 +1,9 @@
 """What an indicator sees: one department in one period, as of the context's now."""
 
+from functools import cached_property
+
 from models.facts import Fact
+from models.instants import format_instant
 from scoring.context import Context, Rules
 from scoring.department import Department
 from scoring.local_time import period_label
@@ -9,7 +12,10 @@ Cell = dict[str, int]
 
 
 class View:
-    """Reads the counters of a department for a period, and the few things that are looked up by the cut-off."""
+    """Reads the counters of a department for a period, and the few things that are looked up by the cut-off.
+
+    For one look: what depends on now is worked out once.
+    """
 
     def __init__(self, department: Department, period: int, *, closed: bool = False) -> None:
         """`closed`: the period is closed, whatever the grace time says."""
@@ -59,7 +65,12 @@ class View:
         version = self.department.docking.before(self.cutoff)
         return version is not None and bool(version[4])
 
-    @property
+    @cached_property
+    def as_of(self) -> str:
+        """The context's now as RFC 3339 text."""
+        return format_instant(self.context.now, self.context.time.zone)
+
+    @cached_property
     def is_open(self) -> bool:
         """Whether the grace time is not over (**policy** `grace_workdays`): the score may still change by late facts."""
         return not self._closed and self.context.now < self.context.closes_at(self.period)

@@ -1,4 +1,4 @@
-"""Chunks: one Faust event stands for up to a thousand records of one partition.
+"""Chunks: one Faust event stands for up to a thousand records of one partition, or about a megabyte.
 
 Faust spends 157-370 µs on an event (measured); spent on a chunk that is nothing. A chunk looks like a record whose offset is that of
 its last record and whose value is the records, so that queues, flow control and `current_event` work as ever, with the right partition.
@@ -12,6 +12,8 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 CHUNK_RECORDS = 1_000
+# A record of the changelog holds up to a thousand facts: a thousand of those would hold the event loop for seconds.
+CHUNK_BYTES = 1024 * 1024
 
 
 class Chunk:
@@ -40,14 +42,19 @@ def chunk_scheduler(topics: frozenset[str], size: int = CHUNK_RECORDS) -> type[D
 
     class ChunkScheduler(DefaultSchedulingStrategy):  # type: ignore[misc]  # Faust has no types
         def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
-            cut = {tp: _cut(tp, fetched, size) if tp.topic in topics else fetched for tp, fetched in records.items()}
+            cut = {tp: list(_cut(tp, fetched, size)) if tp.topic in topics else fetched for tp, fetched in records.items()}
             return super().iterate(cut)  # type: ignore[no-any-return]
 
     return ChunkScheduler
 
 
-def _cut(tp: TP, records: list[Any], size: int) -> list[Chunk]:
-    return [Chunk(tp, records[place : place + size]) for place in range(0, len(records), size)]
+def _cut(tp: TP, records: list[Any], size: int) -> Iterator[Chunk]:
+    begin = held = 0
+    for end, record in enumerate(records, start=1):
+        held += record.serialized_value_size
+        if end - begin == size or held >= CHUNK_BYTES or end == len(records):
+            yield Chunk(tp, records[begin:end])
+            begin, held = end, 0
 
 
 class ChunkSchema(Schema):  # type: ignore[misc]

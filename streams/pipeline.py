@@ -107,6 +107,7 @@ class Pipeline:
         self._appending = asyncio.Semaphore(APPENDS_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._published_event_at: dict[tuple[int, str], int] = {}
+        self._alerting: dict[int, asyncio.Task[None]] = {}
         self._gates: defaultdict[int, _Gate] = defaultdict(_Gate)
         self._snapshot_at: dict[int, float] = {}  # partition → monotonic time of the last one
         self._recovery_told_at = 0.0
@@ -261,39 +262,50 @@ class Pipeline:
 
     async def run_rounds(self) -> None:
         """Publish for ever: a round over the partitions that are owned and recovered, at most 20 times a second, less under lag."""
-        asked_at = 0.0
+        asked_at = again_at = 0.0
         while not self.app.should_stop:
-            started = time.monotonic()
-            if started - asked_at >= OFFSETS_SECONDS:
+            started, used = time.monotonic(), time.thread_time()
+            if started - asked_at >= OFFSETS_SECONDS and await self._look_at_offsets():
                 asked_at = started
-                await self._look_at_offsets()
             self._note_recovery()
             owned = self.owned_states()
-            for state in owned:
-                await self._publish(state)
-            busy = any(not state.caught_up for state in owned)
-            pause = ROUND_SECONDS_CATCHING_UP if busy else ROUND_SECONDS
-            # A slow round is followed by a pause as long: publishing never takes more than half of the loop.
-            await asyncio.sleep(max(pause, time.monotonic() - started))
+            # Whether it has caught up is looked at all the time: what comes after a backlog must not wait for the pause that one makes.
+            caught_up = all(self._catches_up(state) for state in owned)
+            if caught_up or started >= again_at:
+                for state in owned:
+                    await self._publish(state)
+                again_at = time.monotonic() + ROUND_SECONDS_CATCHING_UP
+            # A round that costs much is followed by a pause as long: publishing never takes more than half of the loop.
+            await asyncio.sleep(max(ROUND_SECONDS - (time.monotonic() - started), time.thread_time() - used))
 
     def owned_states(self) -> list[PartitionState]:
         """The states of partitions whose inputs flow here; those of a standby are another worker's to tell of."""
         owned = {tp.partition for tp in self.consumer.positions()}
         return [state for state in self.store.data.values() if state.number in owned]
 
-    async def _look_at_offsets(self) -> None:
-        """Lags; and for partitions new in this assignment the end offsets to reach before alerts are published."""
+    def _catches_up(self, state: PartitionState) -> bool:
+        """Whether everything has been read that was there when the partition was assigned."""
+        if state.targets is not None and not state.caught_up:
+            positions = self.consumer.positions()
+            # What a paused topic holds back is not waited for: everyone else's alerts would fall silent with it.
+            paused = {self.settings.topic(topic) for topic in INPUT_TOPICS if self.gatekeeper.is_paused(topic)}
+            reached = ((positions.get(TP(topic, state.number), 0), end) for topic, end in state.targets.items() if topic not in paused)
+            state.caught_up = all(position >= end for position, end in reached)
+        return state.caught_up
+
+    async def _look_at_offsets(self) -> bool:
+        """Lags; and for partitions new in this assignment the end offsets to reach before alerts are published. Whether it could look."""
         if any(self.lags.values()):
             await self.consumer.pass_over_gaps()
         positions = self.consumer.positions()
         if not positions or self.app.rebalancing:
             self.lags = {}
-            return
+            return False
         try:
             ends = await self.consumer.highwaters(*positions)
         except Exception as error:  # noqa: BLE001  # asked again in a second; a broker that stays away is the watchdog's affair
             self.app.log.info("end offsets could not be read from %s: %r", self.settings.broker, error)
-            return
+            return True
         positions = self.consumer.positions()
         self.lags = {tp: max(0, ends[tp] - position) for tp, position in positions.items() if tp in ends}
         self._show_balance()
@@ -304,11 +316,7 @@ class Pipeline:
             own = {tp.topic: tp for tp in positions if tp.partition == number}
             if state.targets is None and len(own) == len(INPUT_TOPICS):
                 state.targets = {topic: ends[tp] for topic, tp in own.items()}
-            if state.targets is not None and not state.caught_up:
-                # What a paused topic holds back is not waited for: everyone else's alerts would fall silent with it.
-                paused = {self.settings.topic(topic) for topic in INPUT_TOPICS if self.gatekeeper.is_paused(topic)}
-                state.caught_up = all(positions[own[topic]] >= end for topic, end in state.targets.items() if topic in own.keys() - paused)
-            if state.caught_up:
+            if self._catches_up(state):
                 await self._close_periods(
                     state, {topic: positions[tp] for topic, tp in own.items()}, {topic: ends[tp] for topic, tp in own.items()}
                 )
@@ -317,6 +325,7 @@ class Pipeline:
                 self.metrics.lag.labels(name, str(number)).set(self.lags.get(tp, 0))
                 self.metrics.catching_up.labels(name, str(number)).set(not state.caught_up)
                 self.metrics.heartbeat.labels(name, str(number)).set(self.clock.now() / SECOND)
+        return True
 
     async def _close_periods(self, state: PartitionState, positions: dict[str, int], ends: dict[str, int]) -> None:
         ready = self._closer.ready(state, positions, ends, self.clock.now())
@@ -409,7 +418,7 @@ class Pipeline:
             event_at = self._published_event_at.pop((state.number, topic), None)
             if event_at is not None and state.caught_up:
                 self.metrics.end_to_end_seconds.labels(topic).observe(max(0, self.clock.now() - event_at) / SECOND)
-        await self._publish_alerts(state, publisher)
+        self._begin_alerts(state, publisher)
         lag = sum(lag for tp, lag in self.lags.items() if tp.partition == state.number)
         beat = publisher.heartbeat(lag, self.settings.worker_id, now)
         if beat is not None:
@@ -421,6 +430,25 @@ class Pipeline:
         for topic, key, value in encoded:
             await self._send(topic, key, value, partition)
         await asyncio.sleep(0)
+
+    def _begin_alerts(self, state: PartitionState, publisher: Publisher) -> None:
+        """Publish alerts in a task of its own, one for a partition at a time: they wait for the broker up to three times.
+
+        While the rounds waited with them a score took seconds to be published, the partitions being visited one after the other (measured).
+        """
+        if state.number in self._alerting:
+            return
+
+        async def publish() -> None:
+            try:
+                await self._publish_alerts(state, publisher)
+            except Exception as error:
+                log.exception("publishing alerts failed")
+                end_process(f"publishing alerts failed: {type(error).__name__}: {error}")
+            finally:
+                del self._alerting[state.number]
+
+        self._alerting[state.number] = asyncio.ensure_future(publish())
 
     async def _publish_alerts(self, state: PartitionState, publisher: Publisher) -> None:
         news, over = publisher.alerts()

@@ -49,6 +49,7 @@ class Publisher:
     _status_at: dict[str, int] = field(default_factory=dict)
     _status_due: set[str] = field(default_factory=set)
     _zeroed: dict[tuple[str, str, int | None], tuple[Alarm, Department]] = field(default_factory=dict)
+    _ids: dict[tuple[str, str, int | None], str] = field(default_factory=dict)  # of the alarms that were on
     _announced_again: bool = False
     _heartbeat_at: int = 0
     _closed: dict[tuple[str, str], Closing] = field(default_factory=dict)  # as when scores were last published
@@ -139,7 +140,13 @@ class Publisher:
         """
         if not self.state.caught_up:
             return {}, []
-        on = {self._alert_id(alarm): (alarm, department) for alarm, department in self._alarms()}
+        # Asked for 20 times a second, with all that is overdue.
+        known, self._ids = self._ids, {}
+        on: dict[str, tuple[Alarm, Department]] = {}
+        for alarm, department in self._alarms():
+            key = alarm.key
+            identifier = self._ids[key] = known.get(key) or self._alert_id(alarm)
+            on[identifier] = (alarm, department)
         news = {
             alert: self._alert(alert, alarm, department, "firing")
             for alert, (alarm, department) in on.items()

@@ -11,7 +11,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.chunks import CHUNK_RECORDS, Chunk, ChunkSchema, chunk_scheduler
+from streams.chunks import CHUNK_BYTES, CHUNK_RECORDS, Chunk, ChunkSchema, chunk_scheduler
 from tests.support.faust_fakes import CASES, CHANGELOG, SERIALS, Record
 
 C0, C1, S0, LOG, OTHER = TP(CASES, 0), TP(CASES, 1), TP(SERIALS, 0), TP(CHANGELOG, 0), TP("other", 0)
@@ -45,6 +45,14 @@ def test_everything_comes_once_and_of_each_partition_in_order(counts: dict[TP, i
         else:
             found[tp].append(item)
     assert found == fetched
+
+
+def test_a_chunk_of_large_records_has_few() -> None:
+    # A record of the changelog holds up to a thousand facts: a thousand such records folded at once held the event loop for seconds.
+    sizes = [10, CHUNK_BYTES - 11, 1, CHUNK_BYTES + 1, 2, 3]
+    fetched = [Record(CHANGELOG, 0, offset, serialized_value_size=size) for offset, size in enumerate(sizes)]
+    found = [item.value for _, item in chunk_scheduler(CHUNKED)().iterate({LOG: fetched})]
+    assert [[record.offset for record in held] for held in found] == [[0, 1, 2], [3], [4, 5]]
 
 
 def test_other_topics_are_not_cut() -> None:

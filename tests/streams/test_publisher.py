@@ -9,11 +9,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.types import TP
 
+from models.events import INPUT_TOPICS
 from models.facts import Fact
 from models.instants import DAY, SECOND, parse_instant
 from models.records import AlertRecord, Record
 from models.rulesets import default_ruleset
+from models.settings import Settings
 from scoring.context import create_context
 from scoring.local_time import parse_period
 from scoring.periods import frozen
@@ -630,6 +633,7 @@ class Told(Pipeline):
     def __init__(self, ends_before: int) -> None:
         self.done: list[tuple[str, str]] = []
         self.ends_before = ends_before
+        self._alerting = {}
 
     def _do(self, what: str, state: str) -> asyncio.Future[Any]:
         if len(self.done) == self.ends_before:
@@ -670,3 +674,74 @@ async def test_whenever_a_worker_ends_no_alert_fires_for_ever(ends_before: int) 
     told = [state for what, state in (*pipeline.done, *successor.done) if what == "sent"]
     assert told[-1:] != ["firing"]
     assert other.state.announced == {}
+
+
+async def test_the_rounds_do_not_wait_for_alerts() -> None:
+    # Seen: alerts wait for the broker up to three times, and with them waited the scores of all partitions, for a second and more.
+    desk = Desk("2020-09-12", case_due())
+    desk.scores()
+    pipeline = Told(99)
+    noted: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    pipeline._append = lambda *_: noted  # type: ignore[assignment,method-assign]
+    pipeline._begin_alerts(desk.state, desk.publisher)
+    pipeline._begin_alerts(desk.state, desk.publisher)
+    task = pipeline._alerting[desk.state.number]
+    await asyncio.sleep(0)
+    assert not task.done()
+    assert pipeline.done == [], "not out before they are noted"
+    noted.set_result(asyncio.Future())
+    noted.result().set_result(SimpleNamespace(offset=1))
+    await task
+    assert pipeline.done == [("sent", "firing")], "once: of a partition one task at a time"
+    assert pipeline._alerting == {}
+
+
+async def test_alerts_that_cannot_be_published_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons: list[str] = []
+    monkeypatch.setattr("streams.pipeline.end_process", reasons.append)
+    desk = Desk("2020-09-12", case_due())
+    desk.scores()
+    pipeline = Told(0)
+    pipeline._begin_alerts(desk.state, desk.publisher)
+    await pipeline._alerting[desk.state.number]
+    assert reasons == ["publishing alerts failed: EndedError: "]
+
+
+class Rounds(Pipeline):
+    """A pipeline whose rounds are counted; it catches up once its consumer stands at 5."""
+
+    def __init__(self, state: PartitionState) -> None:
+        self.settings = Settings(partitions=1)
+        self.position = 0
+        self.rounds: list[bool] = []
+        self.app: Any = SimpleNamespace(
+            should_stop=False,
+            consumer=SimpleNamespace(positions=lambda: {TP(topic, state.number): self.position for topic in INPUT_TOPICS}),
+        )
+        self.gatekeeper: Any = SimpleNamespace(is_paused=lambda _: False)
+        self.state = state
+
+    def owned_states(self) -> list[PartitionState]:
+        return [self.state]
+
+    async def _look_at_offsets(self) -> bool:
+        return True
+
+    def _note_recovery(self) -> None:
+        pass
+
+    async def _publish(self, state: PartitionState) -> None:
+        self.rounds.append(state.caught_up)
+        if len(self.rounds) == 1:
+            asyncio.get_running_loop().call_later(0.01, setattr, self, "position", 5)
+        else:
+            self.app.should_stop = True
+
+
+async def test_what_comes_after_a_backlog_does_not_wait_for_its_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.pipeline.ROUND_SECONDS_CATCHING_UP", 3_600.0)
+    state = PartitionState(3, create_context(default_ruleset(), 0), {})
+    state.targets = dict.fromkeys(INPUT_TOPICS, 5)
+    pipeline = Rounds(state)
+    await asyncio.wait_for(pipeline.run_rounds(), 60)
+    assert pipeline.rounds == [False, True]
