@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TypeVar
 
+from scoring.changes import Changes
 from scoring.context import Context
 from scoring.entities.base import Contribution, Entity, Versions
 from scoring.entities.case import Case, Licence
@@ -56,9 +57,7 @@ class Department:
         self.withdrawn: set[str] = set()
         self.samples_of: dict[tuple[str, str], list[Sample]] = {}
         self.counters: Counters = {} if counters is None else counters
-        # Which periods' scores may have changed: single ones, and all from one on.
-        self.changed_periods: set[int] = set()
-        self.changed_from: int | None = None
+        self.changes = Changes()
         # Whoever looks at the entities a few at a time leaves a set here, which is told of those that are settled meanwhile.
         self.watchers: list[set[Entity]] = []
         self._touched: dict[Entity, None] = {}  # a set in the order of time: what a run does must not depend on addresses
@@ -84,7 +83,7 @@ class Department:
         self.version += 1
         if self.first_event_at is None or at < self.first_event_at:
             self.first_event_at = at
-            self.lasting_change(self.context.time.period_of(at))  # it is scored from here on
+            self.changes.note_everything(self.context.time.period_of(at))  # it is scored from here on
         if self.last_event_at is None or at > self.last_event_at:
             self.last_event_at = at
 
@@ -143,25 +142,12 @@ class Department:
         self._add(gone, -1)
         self._add(come, 1)
         for component, period, _, _ in (*gone, *come):
-            if component in STOCK:
-                self.lasting_change(period)
-            else:
-                self.changed_periods.add(period)
+            self.changes.note(component, period, lasts=component in STOCK)
 
-    def lasting_change(self, period: int) -> None:
-        """Note that the scores of a period and all after it may have changed."""
-        self.changed_from = period if self.changed_from is None else min(period, self.changed_from)
-
-    def may_have_changed(self, period: int) -> bool:
-        """Whether the scores of a period may have changed since `take_changed` was last asked."""
-        return period in self.changed_periods or (self.changed_from is not None and period >= self.changed_from)
-
-    def take_changed(self, periods: range) -> list[int]:
-        """Which of the periods may have changed since this was last asked; forgets them."""
-        changed = [period for period in periods if self.may_have_changed(period)]
-        self.changed_periods.clear()
-        self.changed_from = None
-        return changed
+    def take_changes(self) -> Changes:
+        """What may have changed since this was last asked; forgets it."""
+        taken, self.changes = self.changes, Changes()
+        return taken
 
     def _add(self, contributions: Iterable[Contribution], sign: int) -> None:
         for component, period, sub, amount in contributions:

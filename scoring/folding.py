@@ -27,7 +27,7 @@ def _on(*types: str) -> Callable[[Fold], Fold]:
 
 def _looked_up_from(department: Department, fact: Fact) -> None:
     """What indicators look up by the cut-off (docking, an item's figures) has changed from the fact's period on."""
-    department.lasting_change(department.context.time.period_of(fact[AT]))
+    department.changes.note_everything(department.context.time.period_of(fact[AT]))
 
 
 @_on("department.registered")

@@ -59,7 +59,7 @@ class LiveCity(City):
             # Periods begin and close at midnights: every score is looked at again.
             self.changed.update(self.departments)
             for department in self.departments.values():
-                department.lasting_change(0)
+                department.changes.note_everything(0)
         self.context.now = now
         while self._ahead and self._ahead[0][0] <= now:
             self._apply(heapq.heappop(self._ahead)[2])

@@ -123,16 +123,16 @@ def adjustments(closing: Closing, facts: Iterable[Arrived], context: Context) ->
             city.take(fact)
     city.settle()
     department = city.department(closing.department)
-    department.take_changed(range(0))
+    department.take_changes()
     found = []
     for arrival, fact in log:
         if closing.includes(arrival) or fact[CODE] in PERIOD_CODES or arrival > context.now:
             continue
         city.take(fact)
         city.settle()
-        if not department.may_have_changed(closing.period):
+        if not department.changes.concern(closing.period):
             continue  # most facts after a closing are of later periods
-        department.take_changed(range(0))
+        department.take_changes()
         for record in _records(city, closing):
             before = standing.get(record.indicator)
             if before is None or content_of(record) != content_of(before):

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from fractions import Fraction
 
 from models.records import ScoreRecord, ScoreStatus, TotalRecord
@@ -81,17 +83,46 @@ def _doubts(indicator: Indicator, view: View) -> list[str]:
     return doubts + indicator.outstanding(view)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """An indicator scored: its record, its exact points, and the components of the counters that were looked at."""
+
+    indicator: Indicator
+    record: ScoreRecord
+    points: Fraction
+    read: frozenset[str]
+
+
+def score_indicators(view: View, held: Sequence[Scored] = (), changed: AbstractSet[str] | None = None) -> list[Scored]:
+    """All indicators of a department and period. The counters must be settled.
+
+    Args:
+        view: of the department and period.
+        held: as they were scored before; those that looked at nothing of what has changed are as they were.
+        changed: the components that have changed since; None where anything may have.
+    """
+    if held and changed is not None:
+        return [scored if scored.read.isdisjoint(changed) else _score(scored.indicator, view) for scored in held]
+    return [_score(indicator, view) for indicator in INDICATORS]
+
+
+def _score(indicator: Indicator, view: View) -> Scored:
+    view.read.clear()
+    record, points = score_indicator(indicator, view)
+    return Scored(indicator, record, points, frozenset(view.read))
+
+
 def score_period(department: Department, period: int, view: View | None = None) -> list[AnyRecord]:
     """The 16 records of a department and period, and its total. The counters must be settled."""
     view = view or View(department, period)
-    scored = [score_indicator(indicator, view) for indicator in INDICATORS]
-    base = sum((points for (_, points), i in zip(scored, INDICATORS, strict=True) if not i.deduction), Fraction(0))
-    deductions = sum((points for (_, points), i in zip(scored, INDICATORS, strict=True) if i.deduction), Fraction(0))
-    records = [record for record, _ in scored]
-    return [*records, _total(view, records, base, deductions)]
+    scored = score_indicators(view)
+    return [*(each.record for each in scored), total_of(view, scored)]
 
 
-def _total(view: View, records: list[ScoreRecord], base: Fraction, deductions: Fraction) -> TotalRecord:
+def total_of(view: View, scored: Sequence[Scored]) -> TotalRecord:
+    """The total of a department and period from its indicators."""
+    base = sum((each.points for each in scored if not each.indicator.deduction), Fraction(0))
+    deductions = sum((each.points for each in scored if each.indicator.deduction), Fraction(0))
     total = base - deductions
     if view.rules.policies.floor_total:
         total = max(Fraction(0), total)
@@ -103,14 +134,10 @@ def _total(view: View, records: list[ScoreRecord], base: Fraction, deductions: F
         points=round_half_up(total),
         points_exact=str(total),
         max_points=BASE_POINTS,
-        scored_max=sum(
-            record.max_points
-            for record, indicator in zip(records, INDICATORS, strict=True)
-            if not indicator.deduction and record.status != "no_data"
-        ),
-        provisional=any(record.provisional for record in records),
-        reasons=[reason for reason in _TOTAL_REASONS if any(reason in record.reasons for record in records)],
-        as_of=records[0].as_of,
+        scored_max=sum(each.record.max_points for each in scored if not each.indicator.deduction and each.record.status != "no_data"),
+        provisional=any(each.record.provisional for each in scored),
+        reasons=[reason for reason in _TOTAL_REASONS if any(reason in each.record.reasons for each in scored)],
+        as_of=view.as_of,
         ruleset=view.rules.identity,
         version=view.department.version,
     )

@@ -20,6 +20,7 @@ class View:
     def __init__(self, department: Department, period: int, *, closed: bool = False) -> None:
         """`closed`: the period is closed, whatever the grace time says."""
         self._closed = closed
+        self.read: set[str] = set()  # components asked for
         self.department = department
         self.period = period
         self.label = period_label(period)
@@ -37,10 +38,12 @@ class View:
 
     def flow(self, component: str) -> Cell:
         """What a component counts in the period, by sub."""
+        self.read.add(component)
         return self.department.counters.get(component, {}).get(self.period, {})
 
     def stock(self, component: str) -> Cell:
         """What a component amounts to at the cut-off, by sub: the sum of all changes up to the period."""
+        self.read.add(component)
         total: Cell = {}
         for period, cell in self.department.counters.get(component, {}).items():
             if period <= self.period:

@@ -95,19 +95,16 @@ class PartitionState:
             if (code, label) not in self._standing:  # as it stands before this fact
                 self._standing[code, label] = self._records_now(code, label)
         department = self.city.department(code)
-        before = department.changed_periods, department.changed_from
-        department.changed_periods, department.changed_from = set(), None
+        before = department.take_changes()
         outcome = self.city.take(fact)
         self.city.settle_department(code)
         if outcome != "conflict":
             self._note_arrival(fact, arrived)
         if outcome == "new":
             for label in closed:
-                if department.may_have_changed(parse_period(label)) and not self.closed[code, label].includes(arrived):
+                if department.changes.concern(parse_period(label)) and not self.closed[code, label].includes(arrived):
                     self._adjust(fact, arrived, label)
-        department.changed_periods |= before[0]
-        if before[1] is not None:
-            department.lasting_change(before[1])
+        department.changes.merge(before)
         return outcome
 
     def _records_now(self, code: str, label: str) -> dict[str, AnyRecord]:
@@ -155,7 +152,7 @@ class PartitionState:
                     found.append(closing)
         for key in self.closed.keys() - closed.keys():  # reopened: the score is that of the whole set again
             self._standing.pop(key, None)
-            self.city.departments[key[0]].lasting_change(parse_period(key[1]))
+            self.city.departments[key[0]].changes.note_everything(parse_period(key[1]))
             self.city.changed.add(key[0])
         self.closed = closed
         self.pending_closings = {(closing.department, period_label(closing.period)): closing for closing in found}

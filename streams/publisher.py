@@ -1,6 +1,7 @@
 """What a partition tells the world: scores when they change, status, alerts, heartbeats. Nothing here decides a score."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from models.instants import SECOND, format_instant
@@ -20,8 +21,8 @@ from scoring.indicators import BY_ID
 from scoring.live import Tally
 from scoring.local_time import parse_period, period_label
 from scoring.periods import Closing
-from scoring.scores import AnyRecord, parse_record, score_period
-from scoring.view import scored_periods
+from scoring.scores import AnyRecord, Scored, parse_record, score_indicators, total_of
+from scoring.view import View, scored_periods
 from scoring.watch import Alarm, open_failure
 from streams.partition import PartitionState
 
@@ -49,6 +50,7 @@ class Publisher:
     _status_at: dict[str, int] = field(default_factory=dict)
     _status_due: set[str] = field(default_factory=set)
     _zeroed: dict[tuple[str, str, int | None], tuple[Alarm, Department]] = field(default_factory=dict)
+    _scored: dict[tuple[str, int], Sequence[Scored]] = field(default_factory=dict)  # of the present and the last period
     _ids: dict[tuple[str, str, int | None], str] = field(default_factory=dict)  # of the alarms that were on
     _announced_again: bool = False
     _heartbeat_at: int = 0
@@ -69,15 +71,16 @@ class Publisher:
                 continue
             city.settle_department(code)
             periods = scored_periods(department)
-            affected = department.take_changed(periods)
+            changes = department.take_changes()
             if full:
-                affected = list(periods)
+                changes.note_everything(0)
                 self._refreshed[code] = (department.version, now)
             messages: list[Message] = []
-            for period in affected:
+            for period in filter(changes.concern, periods):
                 if (code, period_label(period)) in self.state.pending_closings:
+                    self._scored.pop((code, period), None)
                     continue  # what is published now is what will be frozen
-                records = self.records_of(department, period)
+                records = self.records_of(department, period, changes.of(period))
                 news = list(self._news(department, records, everything=full))
                 if news:
                     self._versions[code, period_label(period)] = department.version
@@ -101,12 +104,18 @@ class Publisher:
                 self._scores.pop((code, f"{label}|{indicator}"), None)
         self._closed = self.state.closed
 
-    def records_of(self, department: Department, period: int) -> list[AnyRecord]:
-        """The records of a department and period: as frozen, where it is closed."""
-        label = period_label(period)
-        if (department.code, label) not in self.state.closed:
-            return score_period(department, period)
-        return [parse_record(value) for value in self.state.frozen[department.code, label].records]
+    def records_of(self, department: Department, period: int, changed: AbstractSet[str] | None = None) -> list[AnyRecord]:
+        """The records of a department and period that these changes concern, and its total: as frozen, where it is closed."""
+        key, label = (department.code, period), period_label(period)
+        held = self._scored.pop(key, ())
+        if (department.code, label) in self.state.closed:
+            return [parse_record(value) for value in self.state.frozen[department.code, label].records]
+        view = View(department, period)
+        scored = score_indicators(view, held, changed)
+        if period > department.context.period - ALERTED_PERIODS:  # what is older changes seldom, and there is much of it
+            self._scored[key] = scored
+        known = set(held)
+        return [*(each.record for each in scored if each not in known), total_of(view, scored)]
 
     def may_have_published_beyond(self, department: str, period: str, version: int) -> bool:
         """Whether a record of a greater version than that may stand; true also when a worker before this one published it."""

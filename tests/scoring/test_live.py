@@ -22,7 +22,9 @@ from scoring.entities.case import Case
 from scoring.entities.sharing import Request
 from scoring.live import LiveCity, Tally
 from scoring.local_time import period_label
-from scoring.scores import score_city
+from scoring.periods import content_of
+from scoring.scores import Scored, score_city, score_indicators, score_period, total_of
+from scoring.view import View, scored_periods
 from scoring.watch import Alarm, Condition, Level, condition_of
 from tests.support.builder import D1, History, when
 from tests.support.histories import histories, instants
@@ -160,6 +162,7 @@ def test_what_a_step_changes_is_told_to_the_scorer(walk: tuple[list[Fact], list[
     facts, nows, taken = walk
     live = live_at(nows[0])
     before: dict[tuple[str, str, str], Any] = {}
+    scored: dict[tuple[str, int], list[Scored]] = {}
     count = 0
     for now, more in zip(nows, taken, strict=True):
         live.advance(now)
@@ -175,7 +178,14 @@ def test_what_a_step_changes_is_told_to_the_scorer(walk: tuple[list[Fact], list[
         for code in live.changed:
             department = live.departments[code]
             periods = range(live.context.time.period_of(0), live.context.period + 1)
-            told |= {(code, period_label(period)) for period in department.take_changed(periods)}
+            changes = department.take_changes()
+            told |= {(code, period_label(period)) for period in filter(changes.concern, periods)}
+            for period in filter(changes.concern, scored_periods(department)):
+                # Only what looked at something that changed is scored anew, and that is as if all were.
+                view = View(department, period)
+                scored[code, period] = score_indicators(view, scored.get((code, period), ()), changes.of(period))
+                again = [*(each.record for each in scored[code, period]), total_of(view, scored[code, period])]
+                assert list(map(content_of, again)) == list(map(content_of, score_period(department, period)))
         assert {pair for pair in differing if pair not in told} == set() or _first_seen(before, differing - told)
         live.changed.clear()
         before = records
@@ -295,7 +305,7 @@ def test_a_midnight_has_every_department_looked_at_again() -> None:
     assert live.changed == set()
     live.advance(instant("2020-09-11T00:00:00"))
     assert live.changed == {D1}
-    assert live.departments[D1].may_have_changed(live.context.period)
+    assert live.departments[D1].changes.of(live.context.period) is None
 
 
 def test_a_leap_over_years_is_a_step_like_another() -> None:

@@ -334,11 +334,10 @@ def test_what_changes_is_said_to_have_changed(indicator: str, data: st.DataObjec
             city.take(fact)
         city.settle()
         after = {key: {k: v for k, v in record.items() if k not in AS_IT_COMES} for key, record in scores_of(city).items()}
-        named = {
-            (code, period_label(period))
-            for code in city.changed
-            for period in city.departments[code].take_changed(scored_periods(city.departments[code]))
-        }
+        named = set()
+        for code in city.changed:
+            changes = city.departments[code].take_changes()
+            named |= {(code, period_label(period)) for period in scored_periods(city.departments[code]) if changes.concern(period)}
         city.changed.clear()
         assert {key[:2] for key in before if before[key] != after[key]} <= named
         before = after

@@ -24,7 +24,7 @@ from tests.support.histories import histories, instants
 
 EVENTS: TypeAdapter[list[Envelope]] = TypeAdapter(list[Event])
 # What follows from the rest, or is where something is looked up.
-DERIVED = {"code", "context", "counters", "changed_periods", "watchers", "changed_from", "samples_of", "_touched", "_shared"}
+DERIVED = {"code", "context", "counters", "changes", "watchers", "samples_of", "_touched", "_shared"}
 
 
 def stored(city: LiveCity) -> list[Any]:

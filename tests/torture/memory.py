@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from streams.partition import PartitionState
 
 # Shared, derived at the moment, or what the publisher has not asked for yet.
-LEFT_OUT = frozenset({"context", "_touched", "_shared", "changed_periods", "changed_from"})
+LEFT_OUT = frozenset({"context", "_touched", "_shared", "changes"})
 
 
 def memory_of(state: PartitionState) -> dict[str, Any]:
