@@ -4,7 +4,6 @@ A department with 10,000 cases, and one with 100,000; while it is asked, a fact 
 """
 
 import asyncio
-import gc
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -23,6 +22,7 @@ from models.wire import Rejection, parse_chunk
 from scoring.context import create_context
 from streams.partition import PartitionState
 from streams.queries import PREFIX, Queries
+from streams.worker import spare_the_collector
 from tests.benchmarks import markdown
 from tests.support.builder import D1, History
 
@@ -123,9 +123,7 @@ async def department(cases: int, asks: int) -> dict[str, Any]:
     for fact in facts(events(cases)):
         state.take(fact, NOW // MILLISECOND)
     state.city.settle()
-    gc.collect()
-    gc.freeze()  # as the worker does
-    gc.set_threshold(200_000, 20, 1_000)
+    spare_the_collector()
     pipeline: Any = SimpleNamespace(
         app=SimpleNamespace(rebalancing=False), owned_states=lambda: [state], store=SimpleNamespace(partition=lambda _: state)
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.kafka import KAFKA_VERSION
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PACKAGES = ("aiokafka", "faust-streaming", "pydantic", "orjson")
+PACKAGES = ("aiokafka", "faust-streaming", "pydantic", "msgspec", "orjson")
 
 
 def machine() -> str:

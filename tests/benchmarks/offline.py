@@ -15,7 +15,7 @@ import orjson
 from models.facts import to_fact
 from models.instants import to_instant
 from models.rulesets import default_ruleset
-from models.wire import parse_chunk
+from models.wire import parse_chunk, parse_facts
 from scoring.city import City
 from scoring.context import create_context
 from scoring.scores import score_city
@@ -50,8 +50,7 @@ def by_stage(events: int) -> dict[str, Any]:
     city = City(create_context(default_ruleset(), AS_OF))
     for place in range(0, count, CHUNK):
         chunk = lines[place : place + CHUNK]
-        events_of_chunk = stages.timed("parse and validate", lambda: parse_chunk(chunk))  # noqa: B023
-        facts = stages.timed("to facts", lambda: list(map(to_fact, events_of_chunk)))  # noqa: B023
+        facts = stages.timed("parse and validate", lambda: parse_facts(chunk))  # noqa: B023
         stages.timed("index and fold", lambda: [city.take(fact) for fact in facts] and None)  # noqa: B023
     stages.timed("settle the counters", city.settle)
     stages.timed("score", lambda: score_city(city))

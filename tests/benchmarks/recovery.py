@@ -21,6 +21,7 @@ from scoring.context import create_context
 from streams.changelog import ChunkRecord, decode, encode_chunk
 from streams.partition import PartitionState
 from streams.snapshots import Snapshots, tail_checksum
+from streams.worker import spare_the_collector
 from tests.benchmarks import markdown
 from tests.benchmarks.offline import AS_OF, case_lines
 
@@ -85,8 +86,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     cases = 100_000 if quick else 1_000_000
     say(f"making the changelog of {cases:,} cases")
     values = changelog(cases)
-    gc.freeze()  # as the worker does
-    gc.set_threshold(200_000, 20, 1_000)
+    spare_the_collector()
     state = new_state()
     say("reading the changelog")
     from_changelog = read_changelog(state, values)

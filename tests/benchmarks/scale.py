@@ -4,12 +4,10 @@ Departments and cases are measured without a broker, over states that stay, as C
 whatever the number of its departments. What is registered when it opens is folded before: a large one would be little else.
 """
 
-import gc
 import tempfile
 import time
 import urllib.request
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
@@ -20,27 +18,19 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from models.events import TOPIC_OF_TYPE
-from models.instants import MILLISECOND
-from models.rulesets import default_ruleset
-from scoring.context import create_context
 from streams import topics
-from streams.changelog import encode_chunk
-from streams.chunks import CHUNK_RECORDS
 from streams.clock import SystemClock
 from streams.embedded import EmbeddedRedis, free_ports
-from streams.intake import partition_of, take_chunk
-from streams.partition import PartitionState
 from streams.pipeline import ROUND_SECONDS_CATCHING_UP
-from streams.publisher import Message, Publisher
 from streams.serving.connection import connect
 from streams.serving.layout import layout_of
 from streams.serving.rows import row_of
 from streams.simulator import City, dump
+from streams.worker import spare_the_collector
 from tests.benchmarks import compare, markdown
 from tests.benchmarks.machine import cpu_seconds, peak_bytes
 from tests.benchmarks.offline import AS_OF, case_lines
-from tests.benchmarks.stages import PARTITIONS, Chunk, Consumed, Stages
+from tests.benchmarks.stages import PARTITIONS, Chunk, Pipeline, Stages, chunked
 from tests.support.kafka import KAFKA_VERSION, KafkaCluster, kafka_jars
 from tests.support.live import System, until
 
@@ -54,69 +44,7 @@ ROUND_EVENTS = 300_000
 FEW_CASES = 0.01
 ROUND = ("settle", "score", "publish")
 SCRAPES = 20
-Line = tuple[str, str, bytes]  # type, department, value
 Figures = dict[str, Any]
-
-
-class Pipeline:
-    """What a worker does with chunks, but for fetching and sending."""
-
-    def __init__(self, now: int) -> None:
-        self.stages = Stages()
-        self._context = create_context(default_ruleset(), now)
-        self._states: dict[int, PartitionState] = {}
-        self._publishers: dict[int, Publisher] = {}
-        self._offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
-
-    def fold(self, chunk: Chunk) -> None:
-        """Take a chunk in."""
-        topic, number, records = chunk
-        if number not in self._states:
-            self._states[number] = PartitionState(number, self._context, {})
-            self._publishers[number] = Publisher(self._states[number])
-        begin = self._offsets[topic, number]
-        self._offsets[topic, number] = end = begin + len(records)
-        intake = take_chunk(self._states[number], topic, begin, end, records, PARTITIONS, self.stages.stage)
-        assert not intake.quarantined
-        with self.stages.stage("append"):
-            encode_chunk(intake.record)
-
-    def settle(self) -> None:
-        """Bring the counters up to date."""
-        for state in self._states.values():
-            with self.stages.stage("settle"):
-                state.city.settle()
-
-    def round(self) -> list[Message]:
-        """A round of scores; what it publishes."""
-        self.settle()
-        found: list[Message] = []
-        for publisher in self._publishers.values():
-            with self.stages.stage("score"):
-                messages = [message for some in publisher.scores() for message in some]
-            with self.stages.stage("publish"):
-                for _, key, record in messages:
-                    _ = key.encode(), None if record is None else record.to_json()
-            found += messages
-        return found
-
-    def statuses(self, now: int) -> list[Message]:
-        """What is published besides scores."""
-        beats = [publisher.heartbeat(0, "bench", now) for publisher in self._publishers.values()]
-        found = [message for publisher in self._publishers.values() for message in publisher.statuses()]
-        return found + [beat for beat in beats if beat is not None]
-
-
-def chunked(lines: Iterable[Line], now: int) -> Iterator[Chunk]:
-    """Chunks of partitions, in the order in which they are full."""
-    filling: defaultdict[tuple[str, int], list[Consumed]] = defaultdict(list)
-    for kind, department, value in lines:
-        place = (TOPIC_OF_TYPE[kind], partition_of(department, PARTITIONS))
-        filling[place].append(Consumed(department.encode(), value, 0, now // MILLISECOND))
-        if len(filling[place]) == CHUNK_RECORDS:
-            yield (*place, filling.pop(place))
-    for place, records in filling.items():
-        yield (*place, records)
 
 
 def city(departments: int, volume: float, events: int | None, now: int) -> tuple[Iterator[Chunk], Iterator[Chunk]]:
@@ -130,19 +58,12 @@ def city(departments: int, volume: float, events: int | None, now: int) -> tuple
     return between(start, start + OPENING, None), between(start + OPENING, start + timedelta(days=DAYS - 1), events)
 
 
-def as_a_worker() -> None:
-    """The collector's settings as a worker has them."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 1_000)
-
-
 def of_departments(departments: int, events: int, rounds: int) -> Figures:
     """µs an event by stage; of the rounds the one that took the least."""
     now = SystemClock().now()
     opening, found = map(list, city(departments, CASES / departments, events, now))
     values = [record.value for _, _, records in found for record in records]
-    as_a_worker()
+    spare_the_collector()
     runs = []
     for _ in range(rounds):
         pipeline = Pipeline(now)
@@ -176,7 +97,7 @@ def of_cases(sizes: list[int], window: int, windows: int) -> list[Figures]:
         pipeline.settle()
         return sum(pipeline.stages.used.values()) / (cases * len(kinds)) * 1e6
 
-    as_a_worker()
+    spare_the_collector()
     held, found = 0, []
     for size in sizes:
         while held < size:
@@ -191,7 +112,7 @@ def of_scrapes(departments: int) -> Figures:
     """How long `onestop web` takes to answer a scrape, scores of this and the last month in a Redis."""
     now = SystemClock().now()
     pipeline = Pipeline(now)
-    as_a_worker()
+    spare_the_collector()
     for chunk in chain(*city(departments, FEW_CASES, None, now)):
         pipeline.fold(chunk)
     with ExitStack() as stack:
