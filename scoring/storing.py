@@ -24,54 +24,41 @@ from scoring.entities.sharing import Failure, Interface, Request, Table
 from scoring.live import LiveCity
 
 Row = tuple[Any, ...]
-Revive = Callable[[Any], Any]
+# How what was read becomes what is held, where it is not so already. None stays None.
+Revive = Callable[[Any], Any] | None
 ROWS_AT_ONCE = 2_000
 
 
-def _facts(values: list[Any]) -> list[Fact]:
-    return [tuple(value) for value in values]
+def _fact(read: Fact) -> Fact:
+    """A fact that may hold lists, which were read as tuples; those of cases and the like hold none."""
+    return tuple(list(value) if type(value) is tuple else value for value in read)
 
 
-def _fact_map(values: dict[str, Any]) -> dict[str, Fact]:
-    return {key: tuple(value) for key, value in values.items()}
+def _versions(facts: Iterable[Fact]) -> Versions:
+    return Versions(list(map(_fact, facts)))
 
 
-def _versions(values: list[Any]) -> Versions:
-    versions = Versions()
-    versions.facts = _facts(values)
-    return versions
+def _failures(values: dict[str, tuple[Fact | None, Fact | None]]) -> dict[str, Failure]:
+    return {name: Failure(*facts) for name, facts in values.items()}
 
 
-def _failures(values: dict[str, Any]) -> dict[str, Failure]:
-    found = {}
-    for name, (failed, recovered) in values.items():
-        failure = found[name] = Failure()
-        failure.failed = None if failed is None else tuple(failed)
-        failure.recovered = None if recovered is None else tuple(recovered)
-    return found
-
-
-def _plain(value: Any) -> Any:
-    return value
-
-
-# Slot by slot: how what was read becomes what the class holds. None stays None.
+# Of each class its own fields, in their order.
 SHAPES: dict[type[Any], dict[str, Revive]] = {
-    Item: {"versions": _versions, "published": _versions, "last_acceptance": _plain, "cases": _plain},
+    Item: {"versions": _versions, "published": _versions, "cases": None, "last_acceptance": None},
     Case: {
-        **dict.fromkeys(("issued", "accepted", "completed", "passed", "voided"), tuple),
-        "pauses": _facts, "licences": _plain, "dispatches": _fact_map, "tests": _plain,
+        **dict.fromkeys(("issued", "accepted", "completed", "passed", "voided")),
+        "pauses": list, "licences": list, "dispatches": None, "tests": list,
     },
-    Licence: {"generated": tuple, "voided": tuple, "dispatched_to": _plain},
-    Objection: {"flagged": tuple, "repaired": tuple, "passed": tuple, "upheld": _plain},
-    Request: {"raised": tuple, "handled": tuple, "withdrawn": _plain},
+    Licence: {"generated": None, "voided": None, "dispatched_to": list},
+    Objection: dict.fromkeys(("flagged", "repaired", "passed", "upheld")),
+    Request: dict.fromkeys(("raised", "handled", "withdrawn")),
     Interface: {"versions": _versions, "failures": _failures},
-    Table: {"versions": _versions, "updates": _plain},
-    Complaint: {"upheld": tuple, "reversed": _plain},
-    Defect: {"confirmed": tuple, "cleared": tuple},
-    Sample: {"drawn": tuple, "inspections": _fact_map},
-    GuideCheck: {"checked": tuple},
-    Test: {"raised": tuple, "disposed": tuple},
+    Table: {"versions": _versions, "updates": list},
+    Complaint: dict.fromkeys(("upheld", "reversed")),
+    Defect: dict.fromkeys(("confirmed", "cleared")),
+    Sample: {"drawn": _fact, "inspections": None},
+    GuideCheck: {"checked": None},
+    Test: dict.fromkeys(("raised", "disposed")),
 }  # fmt: skip
 # Where a department holds them.
 HELD: dict[str, type[Any]] = {
@@ -79,7 +66,7 @@ HELD: dict[str, type[Any]] = {
     "tables": Table, "complaints": Complaint, "defects": Defect, "samples": Sample, "checks": GuideCheck, "tests": Test,
 }  # fmt: skip
 DEPARTMENT_FIELDS: dict[str, Revive] = {
-    "first_event_at": _plain, "last_event_at": _plain, "first_published_at": _plain, "version": _plain,
+    "first_event_at": None, "last_event_at": None, "first_published_at": None, "version": None,
     "names": _versions, "docking": _versions, "withdrawn": set,
 }  # fmt: skip
 LAYOUT = hashlib.sha256(
@@ -127,7 +114,7 @@ def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 class Restorer:
-    """Makes a city of rows, in their order. The city must be new; settle it afterwards."""
+    """Makes a city of rows, in their order, their lists read as tuples. The city must be new; settle it afterwards."""
 
     def __init__(self, city: LiveCity) -> None:
         self._city = city
@@ -142,13 +129,12 @@ class Restorer:
         kind, *values = row
         city = self._city
         if kind == "ids":
-            for identifier, digest in values[0].items():
-                city.note_id(identifier, digest)
+            city.note_ids(values[0])
         elif kind == "ahead":
-            for fact in map(tuple, values[0]):
+            for fact in map(_fact, values[0]):
                 heapq.heappush(city._ahead, (fact[AT], fact[EVENT_ID], fact))  # noqa: SLF001
         elif kind == "periods":
-            city.period_facts.extend(map(tuple, values[0]))
+            city.period_facts.extend(values[0])
         elif kind == "department":
             self._department = _restore_department(city, values)
         else:
@@ -159,23 +145,27 @@ class Restorer:
 def _restore_department(city: LiveCity, values: list[Any]) -> Department:
     department = city.department(values[0])
     for (name, revive), value in zip(DEPARTMENT_FIELDS.items(), values[1:], strict=True):
-        setattr(department, name, None if value is None else revive(value))
+        setattr(department, name, value if value is None or revive is None else revive(value))
     city.restored(department)
     return department
 
 
 def _restore_entities(department: Department, name: str, rows: list[Row]) -> None:
     kind = HELD[name]
-    shape = tuple(SHAPES[kind].items())
+    fields = len(SHAPES[kind])
+    revived = [(place, revive) for place, revive in enumerate(SHAPES[kind].values()) if revive is not None]
     held = getattr(department, name)
     for identifier, *values in rows:
-        entity = kind(identifier) if issubclass(kind, Entity) else kind()
-        for (slot, revive), value in zip(shape, values, strict=True):
-            if value is not None:
-                setattr(entity, slot, revive(value))
-        held[identifier] = entity
-        if isinstance(entity, Entity):
-            department.restored(entity)
+        if len(values) != fields:
+            raise ValueError(f"{len(values)} fields of {name}, {fields} expected")
+        for place, revive in revived:
+            if values[place] is not None:
+                values[place] = revive(values[place])
+        if name == "licences":
+            held[identifier] = kind(*values)
+            continue
+        entity = held[identifier] = kind(identifier, (), *values)
+        department.touch(entity)
         if isinstance(entity, Item):
             entity.cases = [department.cases[serial] for serial in cast("list[str]", entity.cases)]
         elif isinstance(entity, Sample) and entity.slot is not None:

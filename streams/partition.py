@@ -24,6 +24,12 @@ from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord, Parts
 from streams.intervals import Intervals
 
 
+def _frozen(fields: Iterable[Any]) -> FrozenRecord:
+    record = FrozenRecord(*fields)
+    record.records = list(record.records)  # read as a tuple
+    return record
+
+
 class PartitionState:
     """What a worker knows of a partition it owns."""
 
@@ -234,9 +240,9 @@ class PartitionState:
             elif kind == "announced":
                 self.announced = values[0]
             elif kind == "frozen":
-                self.frozen = {(record.department, record.period): record for record in (FrozenRecord(*entry) for entry in values[0])}
+                self.frozen = {(record.department, record.period): record for record in map(_frozen, values[0])}
             elif kind == "orders":
-                self.orders = [(arrived, tuple(fact)) for arrived, fact in values[0]]
+                self.orders = list(values[0])
             elif kind == "first arrivals":
                 self.first_arrivals = {(code, period): arrival for code, period, arrival in values[0]}
             else:

@@ -217,7 +217,7 @@ def _verify(file: IO[bytes]) -> None:
 def _rows(file: IO[bytes]) -> Iterator[tuple[Any, ...]]:
     """The rows of a file; the last four bytes are its checksum."""
     end = os.fstat(file.fileno()).st_size - 4
-    unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=0)
+    unpacker = msgpack.Unpacker(use_list=False, strict_map_key=False, max_buffer_size=0)
     read = 0
     while read < end:
         piece = file.read(min(READ_BYTES, end - read))
