@@ -12,6 +12,9 @@ from streams.kafka_clients import client_arguments
 from streams.topics import admin
 
 FETCH_BYTES = 4 * 1024 * 1024
+# What is asked of a broker after a fetch waits for its answer, and here nobody waits for what is not there yet.
+FETCH_WAIT_MS = 5
+CHUNK_RECORDS = 5_000
 STALL_SECONDS = 30
 
 
@@ -25,6 +28,8 @@ def consumer_for(settings: Settings) -> KafkaConsumer:
         **client_arguments(settings),
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCH_BYTES,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_poll_records=CHUNK_RECORDS,
         bootstrap_timeout_ms=5_000,
     )
 
@@ -61,16 +66,18 @@ class LogReader:
         """Read a partition from its start again."""
         self._positions.pop(TopicPartition(self._settings.topic(topic), partition), None)
 
-    def read(self, topic: str, partition: int, begin: int | None = None) -> Iterator[list[Any]]:
-        """The records up to the end offset of now, in chunks.
+    def read(self, topic: str, partition: int, begin: int | None = None, end: int | None = None) -> Iterator[list[Any]]:
+        """The records up to an end offset, by default that of now, in chunks.
 
         Raises:
             kafka.errors.KafkaError: the broker cannot be reached, or has sent nothing for half a minute.
         """
         place = TopicPartition(self._settings.topic(topic), partition)
+        # Asked before the assignment: after it they would wait for what is being fetched.
+        end = self.end(topic, partition) if end is None else end
+        begin = self._begin(place) if begin is None else begin
         self._consumer.assign([place])
-        end = self.end(topic, partition)
-        self._consumer.seek(place, self._begin(place) if begin is None else begin)
+        self._consumer.seek(place, begin)
         started, heard, more = time.time() * 1_000, time.monotonic(), False
         while self._consumer.position(place) < end or more:
             more = False

@@ -50,8 +50,12 @@ class Source(Protocol):
         """The offset that the workers have committed, by topic (without prefix) and partition."""
         ...
 
-    def read(self, topic: str, partition: int) -> Iterator[list[Any]]:
-        """The records from where it was read to before up to the end of now, in chunks."""
+    def ends(self, topics: Iterable[str], partition: int) -> dict[str, int]:
+        """The end offsets of now of a partition of topics."""
+        ...
+
+    def read(self, topic: str, partition: int, end: int | None = None) -> Iterator[list[Any]]:
+        """The records from where it was read to before up to an end offset, by default that of now, in chunks."""
         ...
 
     def rewind(self, topic: str, partition: int) -> None:
@@ -96,8 +100,9 @@ class PartitionLog:
         self.committed = source.committed()
         for records in source.read(CHANGELOG, self.number):
             self._take_changelog(record.value for record in records)
+        ends = source.ends(INPUT_TOPICS, self.number)  # in one question: nine take nine times as long
         for topic in INPUT_TOPICS:
-            for records in source.read(topic, self.number):
+            for records in source.read(topic, self.number, ends[topic]):
                 self._take_inputs(topic, records)
                 advance(len(records))
         for name in [name for name in self.waiting if name in self.changelog]:

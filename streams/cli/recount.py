@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from typing import Annotated, Any
@@ -65,9 +65,13 @@ class Log:
         with topics.admin(self._settings) as client:
             return topics.committed(self._settings, client)
 
-    def read(self, topic: str, partition: int) -> Iterator[list[Any]]:
+    def ends(self, topics: Iterable[str], partition: int) -> dict[str, int]:
+        """The end offsets of now."""
+        return {topic: end for (topic, _), end in self._reader.ends((topic, partition) for topic in topics).items()}
+
+    def read(self, topic: str, partition: int, end: int | None = None) -> Iterator[list[Any]]:
         """The records since it was last read."""
-        return self._reader.read(topic, partition)
+        return self._reader.read(topic, partition, end=end)
 
     def rewind(self, topic: str, partition: int) -> None:
         """Read a partition from its start again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -80,8 +80,11 @@ class City:
     def committed(self) -> Mapping[tuple[str, int], int]:
         return self.commits
 
-    def read(self, topic: str, partition: int) -> Iterator[list[Any]]:
-        new = self.logs[topic, partition][self.positions[topic, partition] :]
+    def ends(self, topics: Iterable[str], partition: int) -> dict[str, int]:
+        return {topic: len(self.logs[topic, partition]) for topic in topics}
+
+    def read(self, topic: str, partition: int, end: int | None = None) -> Iterator[list[Any]]:
+        new = self.logs[topic, partition][self.positions[topic, partition] : end]
         self.positions[topic, partition] += len(new)
         yield new
 
