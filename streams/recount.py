@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from models.events import INPUT_TOPICS
-from models.facts import AT, DEPARTMENT, EVENT_ID, Fact, digest, digest_of, pack
+from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact, digest
 from models.identifiers import EVERY_DEPARTMENT
 from models.instants import MILLISECOND, SECOND
 from models.records import Recount, RecountCause, RecountCauseKind, RecountDifference
-from models.wire import Rejection, misplaced, parse_facts
+from models.wire import TOPIC_OF_CODE, Rejection, parse_facts
 from scoring.city import City
 from scoring.context import Context
 from scoring.local_time import parse_period, period_label
@@ -25,7 +25,7 @@ from scoring.scores import AnyRecord, parse_record, score_period
 from scoring.view import scored_periods
 from streams.changelog import ChunkRecord, FrozenRecord, decode
 from streams.clock import Clock
-from streams.intake import arrival_of, partition_of
+from streams.intake import arrival_of, home_of, partition_of
 from streams.serving.read_model import ReadModel
 from streams.topics import CHANGELOG
 
@@ -123,20 +123,25 @@ class PartitionLog:
     def _take_inputs(self, topic: str, records: list[Any]) -> None:
         self.consumed += len(records)
         for record, fact in zip(records, parse_facts([record.value for record in records]), strict=True):
-            if isinstance(fact, Rejection) or misplaced(fact, topic, record.key) is not None:
+            if isinstance(fact, Rejection):
                 continue
             name, code = fact[EVENT_ID], fact[DEPARTMENT]
-            if code != EVERY_DEPARTMENT and (right := partition_of(code, self.partitions)) != self.number:
+            key, right = home_of(code, self.partitions)
+            if record.key != key or TOPIC_OF_CODE[fact[CODE]] != topic:
+                continue
+            if right not in (self.number, None):
                 place = f"{topic}|{self.number}|{record.offset}"
                 if record.offset < self.committed.get((topic, self.number), 0):
                     self.strays.setdefault((topic, right), {}).setdefault(name, Stray(code, place))
                 continue
-            found = Logged(fact, digest_of(pack(fact)), arrival_of(record) * MILLISECOND)
-            held = self.log.setdefault(name, found)
-            if held is found:
+            found = Logged(fact, digest(fact), arrival_of(record) * MILLISECOND)
+            held = self.log.get(name)
+            if held is None:
+                self.log[name] = found
                 if name not in self.changelog:
                     self.waiting[name] = (topic, record.offset)
-            elif held.digest != found.digest:
+                continue
+            if held.digest != found.digest:
                 held = self.others.setdefault(name, {}).setdefault(found.digest, found)
             held.arrival = min(held.arrival, found.arrival)  # of copies the earliest arrival counts
 
@@ -196,7 +201,9 @@ def counted(department: str, facts: list[Arrived], context: Context) -> tuple[di
         context: calendar, policies and now.
     """
     city = City(context)
-    city.take_all(fact for _, fact in facts)
+    for _, fact in facts:
+        city.take(fact, b"")  # a second content would be passed over like a copy: what digests it has does not matter
+    city.settle()
     held = city.departments.get(department)
     if held is None:
         return {}, {}
@@ -311,6 +318,7 @@ class Recounter:
         codes: set[str] | None = None  # still to be compared; None: all
         before: dict[Key, Pair] = {}
         pairs: dict[Key, Pair] = {}
+        causes: dict[str, list[RecountCause]] = {}
         moved = False
         records = 0
         for again in range(1 + READ_AGAIN):
@@ -323,13 +331,13 @@ class Recounter:
                 here = {code for code in served if partition_of(code, self._partitions) == number} | log.departments()
                 codes = here if department is None else here & {department}
             before, pairs = pairs, {key: pair for key, pair in pairs.items() if key[0] not in codes}
-            found_here, looked_at = self._compare(log, codes, period)
+            causes = log.causes()
+            found_here, looked_at = self._compare(log, causes, codes, period)
             pairs |= found_here
             records += 0 if again else looked_at
             codes = {key[0] for key, pair in pairs.items() if not pair.other_rules}
             if not codes:
                 break
-        causes = log.causes()
         found = [_difference(key, pair, before.get(key), causes, moved=moved) for key, pair in pairs.items()]
         told = {difference.department for difference in found if difference.state == "different"}
         # One event lost and another without a source may leave every score as it is.
@@ -339,12 +347,14 @@ class Recounter:
                 found.append(_of_events(code, definite))
         return PartitionCount(found, log.consumed, records, log.strays)
 
-    def _compare(self, log: PartitionLog, codes: set[str], period: str | None) -> tuple[dict[Key, Pair], int]:
+    def _compare(
+        self, log: PartitionLog, causes: Mapping[str, list[RecountCause]], codes: set[str], period: str | None
+    ) -> tuple[dict[Key, Pair], int]:
         """What differs in some departments, log and read model having been read as of nearly the same instant; of how many records."""
         context = self._context.as_of(self._clock.now())
         labels = self._model.period_labels() if period is None else [period]
         live = {code: {_key(record): _fields(record) for record in self._model.scores_of(code, labels)} for code in codes}
-        definite = {code for code, causes in log.causes().items() if any(found.kind in DEFINITE for found in causes)}
+        definite = {code for code, held in causes.items() if any(found.kind in DEFINITE for found in held)}
         groups = log.by_department()
         found: dict[Key, Pair] = {}
         looked_at = 0
