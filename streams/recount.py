@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import msgspec
+
 from models.events import INPUT_TOPICS
 from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact, digest
 from models.identifiers import EVERY_DEPARTMENT
@@ -63,8 +65,7 @@ class Source(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Logged:
+class Logged(msgspec.Struct, gc=False):
     """A content of an event in the input topics, and when it first arrived (microseconds)."""
 
     fact: Fact
@@ -134,7 +135,8 @@ class PartitionLog:
                 if record.offset < self.committed.get((topic, self.number), 0):
                     self.strays.setdefault((topic, right), {}).setdefault(name, Stray(code, place))
                 continue
-            found = Logged(fact, digest(fact), arrival_of(record) * MILLISECOND)
+            arrival = arrival_of(record) if record.headers else record.timestamp
+            found = Logged(fact, digest(fact), arrival * MILLISECOND)
             held = self.log.get(name)
             if held is None:
                 self.log[name] = found

@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import Annotated, Any
 
 import typer
+from aiokafka.errors import KafkaError
 from redis import RedisError
 
 from models.events import INPUT_TOPICS
@@ -40,7 +41,7 @@ from streams.cli.support import (
 )
 from streams.clock import SystemClock
 from streams.intake import partition_of
-from streams.reading import LogReader
+from streams.reading import LogReader, PartitionReader
 from streams.recount import Counting, PartitionCount, Recounter
 from streams.serving.read_model import ReadModel, open_read_model
 from streams.topics import CHANGELOG
@@ -56,9 +57,9 @@ class Log:
     """The log on Kafka: topics read on, and what the workers have committed."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises kafka.errors.KafkaError when the broker cannot be reached."""
+        """Raises aiokafka.errors.KafkaError when the broker cannot be reached."""
         self._settings = settings
-        self._reader = LogReader(settings)
+        self._reader = PartitionReader(settings, (*INPUT_TOPICS, CHANGELOG))
 
     def committed(self) -> Mapping[tuple[str, int], int]:
         """The committed offsets by topic, without prefix, and partition."""
@@ -67,11 +68,11 @@ class Log:
 
     def ends(self, topics: Iterable[str], partition: int) -> dict[str, int]:
         """The end offsets of now."""
-        return {topic: end for (topic, _), end in self._reader.ends((topic, partition) for topic in topics).items()}
+        return self._reader.ends(topics, partition)
 
     def read(self, topic: str, partition: int, end: int | None = None) -> Iterator[list[Any]]:
         """The records since it was last read."""
-        return self._reader.read(topic, partition, end=end)
+        return self._reader.read(topic, partition, end)
 
     def rewind(self, topic: str, partition: int) -> None:
         """Read a partition from its start again."""
@@ -80,11 +81,12 @@ class Log:
     def records(self, department: str | None) -> int:
         """How many records of the inputs there are to read; ends the command where a topic is not as it has to be."""
         count = self._settings.partitions
-        for topic in (*INPUT_TOPICS, CHANGELOG):
-            if self._reader.partitions(topic) != list(range(count)):
-                fail(f"topic {self._settings.topic(topic)} has not {count} partitions: see `onestop topics check`", Exit.NOT_RIGHT)
         numbers = range(count) if department is None else [partition_of(department, count)]
-        return self._reader.remaining((topic, number) for topic in INPUT_TOPICS for number in numbers)
+        with closing(LogReader(self._settings)) as reader:
+            for topic in (*INPUT_TOPICS, CHANGELOG):
+                if reader.partitions(topic) != list(range(count)):
+                    fail(f"topic {self._settings.topic(topic)} has not {count} partitions: see `onestop topics check`", Exit.NOT_RIGHT)
+            return reader.remaining((topic, number) for topic in INPUT_TOPICS for number in numbers)
 
     def close(self) -> None:
         """Close the connections."""
@@ -145,7 +147,7 @@ def _recount(settings: Settings, period: str | None, department: str | None, pro
         fail(str(error), Exit.NOT_RIGHT)
     except RedisError as error:
         fail(redis_unreachable(settings, error), Exit.UNREACHABLE)
-    except topics.UNREACHABLE as error:
+    except (*topics.UNREACHABLE, KafkaError) as error:
         fail(unreachable(settings, error), Exit.UNREACHABLE)
     finally:
         gc.collect()
