@@ -1,5 +1,6 @@
 """`onestop recount`: everything counted again from the log and compared with the live scores."""
 
+import atexit
 import gc
 import multiprocessing
 import os
@@ -189,7 +190,9 @@ _process: dict[str, Any] = {}
 def _begin(asked: Asked, served: set[str], read: Any) -> None:
     settings, context, period, department = asked
     gc.disable()
-    recounter = Recounter(Log(settings), open_read_model(settings), settings.partitions, context, SystemClock(), time.sleep)
+    log = Log(settings)
+    atexit.register(log.close)  # aiokafka says so on stderr where it is left open
+    recounter = Recounter(log, open_read_model(settings), settings.partitions, context, SystemClock(), time.sleep)
     _process.update(recounter=recounter, served=served, period=period, department=department, read=read)
 
 
