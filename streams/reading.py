@@ -1,9 +1,13 @@
-"""Reading topics to their present ends with kafka-python, for commands and for what a worker looks at before it starts."""
+"""Reading topics to their present ends, for commands and for what a worker looks at before it starts."""
 
+import asyncio
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Iterable, Iterator
+from typing import Any, TypeVar
 
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as Place
+from aiokafka.errors import KafkaTimeoutError as AIOKafkaTimeoutError
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 
@@ -12,7 +16,12 @@ from streams.kafka_clients import client_arguments
 from streams.topics import admin
 
 FETCH_BYTES = 4 * 1024 * 1024
+# What is asked of a broker after a fetch waits for its answer, and here nobody waits for what is not there yet.
+FETCH_WAIT_MS = 5
+CHUNK_RECORDS = 5_000
 STALL_SECONDS = 30
+LONGEST_MS = 3_600_000
+T = TypeVar("T")
 
 
 def consumer_for(settings: Settings) -> KafkaConsumer:
@@ -25,6 +34,8 @@ def consumer_for(settings: Settings) -> KafkaConsumer:
         **client_arguments(settings),
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCH_BYTES,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_poll_records=CHUNK_RECORDS,
         bootstrap_timeout_ms=5_000,
     )
 
@@ -68,9 +79,11 @@ class LogReader:
             kafka.errors.KafkaError: the broker cannot be reached, or has sent nothing for half a minute.
         """
         place = TopicPartition(self._settings.topic(topic), partition)
-        self._consumer.assign([place])
+        # Asked before the assignment: after it they would wait for what is being fetched.
         end = self.end(topic, partition)
-        self._consumer.seek(place, self._begin(place) if begin is None else begin)
+        begin = self._begin(place) if begin is None else begin
+        self._consumer.assign([place])
+        self._consumer.seek(place, begin)
         started, heard, more = time.time() * 1_000, time.monotonic(), False
         while self._consumer.position(place) < end or more:
             more = False
@@ -91,6 +104,97 @@ class LogReader:
         if place not in self._positions:
             self._positions[place] = self._consumer.beginning_offsets([place])[place]
         return self._positions[place]
+
+
+class PartitionReader:
+    """Reads topics a partition of all of them at a time, each on from where it was read to before, or from its start.
+
+    With aiokafka, which takes 2 µs of CPU for a record where kafka-python takes 6. What it does it does while something is asked of it: it
+    has a loop of its own, and no thread.
+    """
+
+    def __init__(self, settings: Settings, topics: Iterable[str]) -> None:
+        """Raises aiokafka.errors.KafkaError when the broker cannot be reached."""
+        self._settings = settings
+        self._topics = tuple(topics)
+        self._positions: dict[Place, int] = {}
+        self._loop = asyncio.new_event_loop()
+        try:
+            self._consumer = self._wait(self._start())
+        except BaseException:
+            self._loop.close()
+            raise
+
+    def ends(self, topics: Iterable[str], partition: int) -> dict[str, int]:
+        """The end offsets of a partition of topics."""
+        asked = {self._place(topic, partition): topic for topic in topics}
+        return {asked[place]: end for place, end in self._wait(self._consumer.end_offsets(list(asked))).items()}
+
+    def rewind(self, topic: str, partition: int) -> None:
+        """Read a partition from its start again."""
+        self._positions.pop(self._place(topic, partition), None)
+
+    def read(self, topic: str, partition: int, end: int | None = None) -> Iterator[list[Any]]:
+        """The records up to an end offset, by default that of now, in chunks.
+
+        Raises:
+            aiokafka.errors.KafkaError: the broker cannot be reached, or has sent nothing for half a minute.
+        """
+        place = self._place(topic, partition)
+        if end is None:
+            end = self.ends([topic], partition)[topic]
+        self._wait(self._turn_to(place))
+        started, heard, more = time.time() * 1_000, time.monotonic(), False
+        while self._positions[place] < end or more:
+            more = False
+            for records in self._wait(self._consumer.getmany(place, timeout_ms=500)).values():
+                heard = time.monotonic()
+                yield records
+                more = records[-1].offset >= end and records[-1].timestamp < started  # as above
+            self._positions[place] = self._wait(self._consumer.position(place))
+            if time.monotonic() - heard > STALL_SECONDS:
+                raise AIOKafkaTimeoutError(f"nothing came of {place.topic}-{partition} for {STALL_SECONDS} s")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._loop.run_until_complete(self._consumer.stop())
+        self._loop.close()
+
+    def _place(self, topic: str, partition: int) -> Place:
+        return Place(self._settings.topic(topic), partition)
+
+    def _wait(self, asked: Awaitable[T]) -> T:
+        try:
+            return self._loop.run_until_complete(asyncio.wait_for(asked, STALL_SECONDS))
+        except asyncio.TimeoutError:
+            raise AIOKafkaTimeoutError(f"no answer for {STALL_SECONDS} s") from None
+
+    async def _start(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            **client_arguments(self._settings),
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_poll_records=CHUNK_RECORDS,
+            # An answer that came while nothing was asked must not be taken for one that is too late.
+            request_timeout_ms=LONGEST_MS,
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        return consumer
+
+    async def _turn_to(self, place: Place) -> None:
+        if place in self._positions and place in self._consumer.assignment():
+            return
+        places = [self._place(topic, place.partition) for topic in self._topics]
+        if new := [each for each in places if each not in self._positions]:
+            self._positions |= await self._consumer.beginning_offsets(new)
+        self._consumer.assign(places)
+        for each in places:
+            self._consumer.seek(each, self._positions[each])
 
 
 def _may_look(settings: Settings, topic: str) -> None:

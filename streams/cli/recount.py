@@ -1,16 +1,18 @@
 """`onestop recount`: everything counted again from the log and compared with the live scores."""
 
+import atexit
 import gc
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from typing import Annotated, Any
 
 import typer
+from aiokafka.errors import KafkaError
 from redis import RedisError
 
 from models.events import INPUT_TOPICS
@@ -40,7 +42,7 @@ from streams.cli.support import (
 )
 from streams.clock import SystemClock
 from streams.intake import partition_of
-from streams.reading import LogReader
+from streams.reading import LogReader, PartitionReader
 from streams.recount import Counting, PartitionCount, Recounter
 from streams.serving.read_model import ReadModel, open_read_model
 from streams.topics import CHANGELOG
@@ -56,18 +58,22 @@ class Log:
     """The log on Kafka: topics read on, and what the workers have committed."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises kafka.errors.KafkaError when the broker cannot be reached."""
+        """Raises aiokafka.errors.KafkaError when the broker cannot be reached."""
         self._settings = settings
-        self._reader = LogReader(settings)
+        self._reader = PartitionReader(settings, (*INPUT_TOPICS, CHANGELOG))
 
     def committed(self) -> Mapping[tuple[str, int], int]:
         """The committed offsets by topic, without prefix, and partition."""
         with topics.admin(self._settings) as client:
             return topics.committed(self._settings, client)
 
-    def read(self, topic: str, partition: int) -> Iterator[list[Any]]:
+    def ends(self, topics: Iterable[str], partition: int) -> dict[str, int]:
+        """The end offsets of now."""
+        return self._reader.ends(topics, partition)
+
+    def read(self, topic: str, partition: int, end: int | None = None) -> Iterator[list[Any]]:
         """The records since it was last read."""
-        return self._reader.read(topic, partition)
+        return self._reader.read(topic, partition, end)
 
     def rewind(self, topic: str, partition: int) -> None:
         """Read a partition from its start again."""
@@ -76,11 +82,12 @@ class Log:
     def records(self, department: str | None) -> int:
         """How many records of the inputs there are to read; ends the command where a topic is not as it has to be."""
         count = self._settings.partitions
-        for topic in (*INPUT_TOPICS, CHANGELOG):
-            if self._reader.partitions(topic) != list(range(count)):
-                fail(f"topic {self._settings.topic(topic)} has not {count} partitions: see `onestop topics check`", Exit.NOT_RIGHT)
         numbers = range(count) if department is None else [partition_of(department, count)]
-        return self._reader.remaining((topic, number) for topic in INPUT_TOPICS for number in numbers)
+        with closing(LogReader(self._settings)) as reader:
+            for topic in (*INPUT_TOPICS, CHANGELOG):
+                if reader.partitions(topic) != list(range(count)):
+                    fail(f"topic {self._settings.topic(topic)} has not {count} partitions: see `onestop topics check`", Exit.NOT_RIGHT)
+            return reader.remaining((topic, number) for topic in INPUT_TOPICS for number in numbers)
 
     def close(self) -> None:
         """Close the connections."""
@@ -141,7 +148,7 @@ def _recount(settings: Settings, period: str | None, department: str | None, pro
         fail(str(error), Exit.NOT_RIGHT)
     except RedisError as error:
         fail(redis_unreachable(settings, error), Exit.UNREACHABLE)
-    except topics.UNREACHABLE as error:
+    except (*topics.UNREACHABLE, KafkaError) as error:
         fail(unreachable(settings, error), Exit.UNREACHABLE)
     finally:
         gc.collect()
@@ -183,7 +190,9 @@ _process: dict[str, Any] = {}
 def _begin(asked: Asked, served: set[str], read: Any) -> None:
     settings, context, period, department = asked
     gc.disable()
-    recounter = Recounter(Log(settings), open_read_model(settings), settings.partitions, context, SystemClock(), time.sleep)
+    log = Log(settings)
+    atexit.register(log.close)  # aiokafka says so on stderr where it is left open
+    recounter = Recounter(log, open_read_model(settings), settings.partitions, context, SystemClock(), time.sleep)
     _process.update(recounter=recounter, served=served, period=period, department=department, read=read)
 
 

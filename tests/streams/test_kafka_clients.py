@@ -10,7 +10,9 @@ from typing import Any
 
 import aiokafka.errors
 import kafka.errors
+import kafka.record.default_records
 import pytest
+from aiokafka.record._crecords import crc32c_cython
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from kafka.admin import ACLOperation, ResourceType
 
@@ -34,6 +36,12 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_clients._refusals, "_held", None)
+
+
+def test_kafka_python_sums_with_compiled_code() -> None:
+    summing = kafka.record.default_records.calc_crc32c
+    assert summing is crc32c_cython
+    assert summing(memoryview(b"123456789")) == 0xE3069283  # the check value of CRC-32C
 
 
 def ways(pem: Path) -> list[Settings]:

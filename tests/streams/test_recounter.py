@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -19,10 +20,11 @@ from models.records import Recount
 from models.rulesets import default_ruleset
 from models.wire import parse_record
 from scoring.context import Context, create_context
+from scoring.periods import closings
 from scoring.scores import AnyRecord
 from streams.changelog import ChunkRecord, FrozenRecord, encode_chunk, encode_frozen
 from streams.intake import ARRIVAL_HEADER, partition_of
-from streams.recount import Recounter, counted
+from streams.recount import Recounter, counted, telling
 from streams.serving.read_model import ReadModel
 from streams.topics import CHANGELOG
 from tests.support.builder import D1, D2
@@ -80,8 +82,11 @@ class City:
     def committed(self) -> Mapping[tuple[str, int], int]:
         return self.commits
 
-    def read(self, topic: str, partition: int) -> Iterator[list[Any]]:
-        new = self.logs[topic, partition][self.positions[topic, partition] :]
+    def ends(self, topics: Iterable[str], partition: int) -> dict[str, int]:
+        return {topic: len(self.logs[topic, partition]) for topic in topics}
+
+    def read(self, topic: str, partition: int, end: int | None = None) -> Iterator[list[Any]]:
+        new = self.logs[topic, partition][self.positions[topic, partition] : end]
         self.positions[topic, partition] += len(new)
         yield new
 
@@ -278,6 +283,25 @@ def test_of_two_contents_the_one_taken_in_stands(city: City) -> None:
     held.logs[CHANGELOG, partition_of(D1, PARTITIONS)].pop(0)
     held.serve(event("a"), event("b"))
     assert kinds(recount_again(held)) == {"other_content", "conflict"}
+
+
+def test_the_facts_that_tell_the_closings_tell_all_of_them() -> None:
+    seen = set()
+    for seed in range(200):
+        random = Random(seed)
+        events = []
+        for number in range(random.randrange(30)):
+            fields: dict[str, Any] = {"occurred_at": f"2020-{random.randrange(6, 11):02d}-{random.randrange(1, 29):02d}T10:00:00+08:00"}
+            if random.random() < 0.2:
+                kind = random.choice(["period.closed", "period.reopened"])
+                fields |= {"type": kind, "department": random.choice([D1, "*"]), "period": f"2020-{random.randrange(6, 10):02d}"}
+            events.append(event(f"e{number}", **fields))
+        parsed = [parse_record(value) for value in events]
+        facts = [(random.randrange(ARRIVED - 100 * 86_400_000, ARRIVED) * 1_000, to_fact(each)) for each in parsed]  # type: ignore[arg-type]
+        whole = closings(facts, CONTEXT)
+        assert closings(telling(facts, CONTEXT), CONTEXT) == whole
+        seen |= {closing.automatic for closing in whole}
+    assert seen == {True, False}
 
 
 @pytest.mark.parametrize(("chained", "expected"), [(True, (1, 0)), (False, (0, 17))])

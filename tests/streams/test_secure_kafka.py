@@ -20,7 +20,7 @@ from streams.changelog import FrozenRecord, decode
 from streams.embedded import EmbeddedRedis
 from streams.intake import partition_of
 from streams.kafka_clients import client_arguments
-from streams.reading import read_topic
+from streams.reading import PartitionReader, read_topic
 from streams.serving.rows import TOPICS
 from streams.simulator import dump, simulate_months
 from streams.topics import CHANGELOG
@@ -167,6 +167,9 @@ def test_each_reads_its_own_topics_only(secure: SecureKafka, still: System, user
             assert list(read_topic(settings, topic))
             read.add(topic)
     assert read == its_own.get(user, set())
+    if user == OPERATOR:
+        with contextlib.closing(PartitionReader(settings, INPUT_TOPICS)) as reader:
+            assert any([*reader.read(topic, number)] for topic in INPUT_TOPICS for number in range(still.partitions))
 
 
 def test_what_is_refused_is_said(secure: SecureKafka, still: System, city: list[bytes]) -> None:
