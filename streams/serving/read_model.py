@@ -5,9 +5,11 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
-from itertools import islice
-from typing import Any, Literal, TypeVar, get_args
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Any, Generic, Literal, TypeVar, get_args
 
+import msgspec
 import redis
 from pydantic import ValidationError
 from typing_extensions import TypedDict
@@ -23,6 +25,7 @@ from models.records import (
     Heartbeat,
     InterfaceStatus,
     Recount,
+    ScoreStatus,
     TableStatus,
     TotalRecord,
 )
@@ -40,6 +43,7 @@ PeriodState = Literal["open", "closing", "closed"]
 AlertState = Literal["firing", "resolved"]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 T = TypeVar("T")
+U = TypeVar("U")
 READ_AT_ONCE = 500
 LAST = 99  # the total comes behind the indicators
 
@@ -101,13 +105,26 @@ class AuditPage:
     cursor: str | None = None
 
 
+class Measured(msgspec.Struct, frozen=True, gc=False):
+    """What is exported of a `ScoreRecord`: 3,000 departments have 100,000, and whole ones take long to read and much memory to keep."""
+
+    department: str
+    period: str
+    indicator: str
+    status: ScoreStatus
+    numerator: str
+    denominator: str
+    points: float
+    reasons: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The current and the previous period together with the status, read at once."""
+    """The current and the previous period together with the status, read at once; of what stayed as it was, the objects of the last one."""
 
     now: int
     periods: list[Period]
-    scores: list[AnyRecord]
+    scores: list[Measured | TotalRecord]
     status: Status
     freshness: Freshness
     recount: Recount | None = None
@@ -123,6 +140,8 @@ class ReadModel:
         self._partitions = partitions
         self._clock = clock
         self._only: frozenset[str] | None = None
+        self._snapshot_scores = (Kept(_exported, _ranked), Kept(_exported, _ranked))
+        self._snapshot_status = Kept(parse_status, _status)
 
     def limited_to(self, departments: Iterable[str]) -> "ReadModel":
         """The same, showing nothing of any other department. Ranks stay those among all."""
@@ -231,7 +250,7 @@ class ReadModel:
         )
 
     def _whole_status(self) -> Status:
-        return _status(self._client.hgetall(self._layout.status))
+        return Kept(parse_status, _status).of(self._client.hgetall(self._layout.status))
 
     def departments(self) -> dict[str, str]:
         """The departments' names by code."""
@@ -329,8 +348,8 @@ class ReadModel:
         pipeline.hgetall(self._layout.status)
         pipeline.get(self._layout.recount)
         *scores, status, recount = pipeline.execute()
-        records = [record for held in scores for record in with_ranks(_ordered(_parsed(held, parse_score)))]
-        parsed = _status(status)
+        records = [record for kept, held in zip(self._snapshot_scores, scores, strict=True) for record in kept.of(held)]
+        parsed = self._snapshot_status.of(status)
         return Snapshot(now, self._periods(labels, parsed), records, parsed, self.freshness(parsed), _recount(recount))
 
     def _periods(self, labels: Sequence[str], status: Status | None = None) -> list[Period]:
@@ -413,6 +432,43 @@ def _alert(_: str, value: bytes) -> AlertRecord:
     return AlertRecord.model_validate_json(value)
 
 
+class Kept(Generic[T, U]):
+    """What was made of a hash, for as long as it has these very bytes. Between two scrapes little changes, and only that is parsed."""
+
+    def __init__(self, parse: Callable[[str, bytes], T], whole: Callable[[Sequence[T]], U]) -> None:
+        """Keep nothing yet.
+
+        Args:
+            parse: the record of a value.
+            whole: what is made of all records, by name.
+        """
+        self._parse, self._whole = parse, whole
+        # One tuple, replaced and never changed: two threads may read at once.
+        self._last: tuple[Mapping[bytes, bytes], dict[str, T], U] = {}, {}, whole([])
+
+    def of(self, held: Mapping[bytes, bytes]) -> U:
+        """What is made of the hash as it is now; what cannot be read is left out."""
+        last, records, whole = self._last
+        changed = {key: value for key, value in held.items() if last.get(key) != value}
+        gone = last.keys() - held.keys()
+        if changed or gone:
+            stale = {key.decode() for key in (*changed, *gone)}
+            kept = ((name, record) for name, record in records.items() if name not in stale)
+            records = dict(sorted(chain(kept, _parsed(changed, self._parse)), key=itemgetter(0)))
+            whole = self._whole(list(records.values()))
+        self._last = held, records, whole
+        return whole
+
+
+def _ranked(records: Sequence[Measured | TotalRecord]) -> list[Measured | TotalRecord]:
+    ranked = with_ranks(record for record in records if isinstance(record, TotalRecord))
+    return [*(r for r in records if isinstance(r, Measured)), *(r for r in ranked if isinstance(r, TotalRecord))]
+
+
+def _exported(name: str, value: bytes) -> Measured | TotalRecord:
+    return TotalRecord.model_validate_json(value) if name.endswith("|total") else msgspec.json.decode(value, type=Measured)
+
+
 def _parsed(
     held: Mapping[bytes, bytes], parse: Callable[[str, bytes], T], wanted: Callable[[str], bool] = lambda name: True
 ) -> Iterator[tuple[str, T]]:
@@ -422,7 +478,7 @@ def _parsed(
         if wanted(name):
             try:
                 yield name, parse(name, record_of(value))
-            except (ValidationError, ValueError) as error:
+            except (ValidationError, msgspec.MsgspecError, ValueError) as error:
                 log.warning("The value of %s in the read model cannot be read and is left out: %s", name, " ".join(str(error).split()))
 
 
@@ -430,10 +486,9 @@ def _ordered(records: Iterable[tuple[str, AnyRecord]]) -> list[AnyRecord]:
     return [record for _, record in sorted(records, key=lambda found: (found[1].department, getattr(found[1], "number", LAST)))]
 
 
-def _status(held: Mapping[bytes, bytes]) -> Status:
+def _status(records: Iterable[StatusRecord]) -> Status:
     status = Status()
-    found: list[tuple[str, StatusRecord]] = sorted(_parsed(held, parse_status), key=lambda record: record[0])
-    for _, record in found:
+    for record in records:
         if isinstance(record, DepartmentStatus):
             status.departments[record.department] = record
         elif isinstance(record, InterfaceStatus):

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import gzip
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version as installed_version
@@ -18,7 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encode
 from redis import RedisError
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -165,13 +165,19 @@ def metrics(request: Request) -> Response:
     collector: ScoreboardCollector = request.app.state.collector
     accept = request.headers.get("accept", "")
     if not accept or "text/plain" in accept or "*/*" in accept:
-        body, headers = collector.text(), {"content-type": CONTENT_TYPE_PLAIN_0_0_4}
+        pieces, headers = collector.pieces(), {"content-type": CONTENT_TYPE_PLAIN_0_0_4}
     else:
         encode, media_type = choose_encoder(accept)
-        body, headers = encode(create_registry(collector)), {"content-type": media_type}
+        pieces, headers = iter([encode(create_registry(collector))]), {"content-type": media_type}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers = gzip.compress(body, 1), {**headers, "content-encoding": "gzip", "vary": "Accept-Encoding"}
-    return Response(body, headers=headers)
+        pieces, headers = _compressed(pieces), {**headers, "content-encoding": "gzip", "vary": "Accept-Encoding"}
+    return StreamingResponse(pieces, headers=headers)
+
+
+def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(1, wbits=zlib.MAX_WBITS | 16)  # 16: as gzip
+    yield from filter(None, map(packer.compress, pieces))
+    yield packer.flush()
 
 
 class _Server(uvicorn.Server):

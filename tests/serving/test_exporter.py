@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -14,14 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from models.instants import parse_instant
 from models.records import Recount
-from models.settings import load_settings
+from models.settings import Settings, load_settings
 from scoring.indicators import INDICATORS
 from streams.embedded import EmbeddedRedis
-from streams.serving.connection import connect_async
+from streams.serving.connection import connect, connect_async
 from streams.serving.exporter import ScoreboardCollector, create_registry
-from streams.serving.layout import Layout
+from streams.serving.layout import Layout, stamped
 from streams.serving.metrics import METRICS, PREFIX
-from streams.serving.read_model import ReadModel, open_read_model
+from streams.serving.read_model import Kept, ReadModel, open_read_model
 from streams.serving.writer import Writer
 from tests.serving.conftest import StandingClock
 from tests.serving.records import BEFORE, HOUR, NOW, PERIOD, SECOND, A, B, beat, interface, score, scores, status, table, total, write
@@ -113,6 +114,15 @@ async def test_the_text_is_that_of_prometheus_client(full: ReadModel) -> None:
         return [(f.name, f.type, f.documentation, *((s.name, frozenset(s.labels.items()), s.value) for s in f.samples)) for f in families]
 
     assert lines(collector.text()) == lines(generate_latest(create_registry(collector)))
+
+
+async def test_pieces_are_of_so_many_lines(full: ReadModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = ScoreboardCollector(full)
+    [whole] = collector.pieces()
+    monkeypatch.setattr("streams.serving.exporter.LINES_A_PIECE", 10)
+    pieces = list(collector.pieces())
+    assert len(pieces) > 10
+    assert len(b"".join(pieces).splitlines()) == len(whole.splitlines())
 
 
 async def test_values(full: ReadModel) -> None:
@@ -270,3 +280,72 @@ async def test_with_very_many_departments_only_what_is_wrong(
     found = samples(model)
     assert {dict(labels)["interface"] for _, labels in found if "interface" in dict(labels)} == {"down"}
     assert {dict(labels)["table"] for _, labels in found if "table" in dict(labels)} == {"bad"}
+
+
+async def test_a_later_scrape_says_what_a_first_one_says(
+    full: ReadModel, writer: Writer, layout: Layout, clock: StandingClock, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever happens in between, and even where a value is another under the same stamp."""
+    collector = ScoreboardCollector(full)
+    client = connect(settings)
+
+    def text(some: ScoreboardCollector) -> list[str]:
+        return [line for line in some.text().decode().splitlines() if "collect_seconds " not in line]
+
+    seen = [text(collector)]
+
+    def is_told(*expected: str) -> None:
+        seen.append(text(collector))
+        with closing(open_read_model(settings, clock)) as fresh:
+            assert seen[-1] == text(ScoreboardCollector(fresh))
+        assert seen[-1] != seen[-2]
+        assert set(expected) <= set(seen[-1])
+
+    await write(
+        writer, layout, score("visit_reduction", A, version=3, points=2.5), status(B, "丙局", version=9), interface("JK2", version=9)
+    )
+    is_told(
+        f'govscore_indicator_points{{department="{A}",indicator="visit_reduction",period="{PERIOD}"}} 2.5',
+        f'govscore_department_info{{department="{B}",name="丙局"}} 1.0',
+        f'govscore_interface_up{{department="{A}",interface="JK2"}} 1.0',
+    )
+    await write(writer, layout, total(A, points="99", version=9))
+    is_told(f'govscore_department_rank{{department="{A}",period="{PERIOD}"}} 1.0')
+    scores_of, field = layout.scores(PERIOD), f"{A}|visit_reduction"
+    value = client.hget(scores_of, field)
+    client.hset(scores_of, field, value.replace(b'"points":2.5', b'"points":1.5'))
+    is_told(f'govscore_indicator_points{{department="{A}",indicator="visit_reduction",period="{PERIOD}"}} 1.5')
+    client.hset(scores_of, field, value[:-1])
+    is_told()
+    assert not [line for line in seen[-1] if "visit_reduction" in line and PERIOD in line and A in line]
+    client.hset(scores_of, field, value)
+    is_told()
+    client.hdel(scores_of, field, f"{B}|total")
+    client.hdel(layout.status, B, f"{A}|interface|JK1")
+    is_told()
+    monkeypatch.setattr("streams.serving.exporter.MANY_DEPARTMENTS", 0)
+    is_told()
+    clock.instant = parse_instant("2020-12-01T00:00:00+08:00")
+    is_told()
+    client.delete(scores_of, layout.status)
+    is_told()
+    client.close()
+
+
+def test_only_what_changed_is_read_anew() -> None:
+    read: list[str] = []
+
+    def parse(name: str, value: bytes) -> bytes:
+        read.append(name)
+        if not value:
+            raise ValueError("nothing")
+        return value
+
+    def value(record: bytes) -> bytes:
+        return stamped(1, NOW, record)
+
+    kept = Kept(parse, list)
+    assert kept.of({b"b": value(b"1"), b"a": value(b"2"), b"c": value(b"")}) == [b"2", b"1"]
+    assert kept.of({b"b": value(b"1"), b"a": value(b"3"), b"c": value(b"")}) == [b"3", b"1"]
+    assert kept.of({b"b": value(b"1"), b"d": value(b"4")}) == [b"1", b"4"]
+    assert read == ["b", "a", "c", "a", "d"]
