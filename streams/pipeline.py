@@ -451,17 +451,25 @@ class Pipeline:
         self._alerting[state.number] = asyncio.ensure_future(publish())
 
     async def _publish_alerts(self, state: PartitionState, publisher: Publisher) -> None:
+        if not self._may_tell(publisher):
+            return
         news, over = publisher.alerts()
         again = publisher.alerts_again(over)
         # Noted in the changelog before they are out: a crash in between repeats an alert under its id. Out before they are noted, an alert
         # would be unknown to the successor, who could never resolve one that the backlog ends (seen: it fired for ever).
         if news:
             await self._note_alerts(state, AlertsRecord(state.number, {alert: record.to_json() for alert, record in news.items()}, []))
+            if not self._may_tell(publisher):
+                return  # the next owner announces again what was noted, or resolves it: not knowing of it, it would do neither
         if news or again or over:
             await asyncio.gather(*[await self._send_alert(state.number, record) for record in (*news.values(), *again, *over)])
         # A resolution is noted once it is out: a crash in between repeats it.
-        if over:
+        if over and self._may_tell(publisher):
             await self._note_alerts(state, AlertsRecord(state.number, {}, [alert.id for alert in over]))
+
+    def _may_tell(self, publisher: Publisher) -> bool:
+        """Whether no rebalance has begun since the publisher was made: what is told after one may come behind what the new owner tells."""
+        return self._publishers.get(publisher.state.number) is publisher and not self.app.rebalancing
 
     async def _note_alerts(self, state: PartitionState, record: AlertsRecord) -> None:
         value = encode_alerts(record)
