@@ -95,14 +95,6 @@ class Department:
         self._touched[entity] = None
         return entity
 
-    def case(self, serial: str) -> Case:
-        """The case of that serial, made if it is new, about to be changed: `entity` for what most facts are about."""
-        case = self.cases.get(serial)
-        if case is None:
-            case = self.cases[serial] = Case(serial)
-        self._touched[case] = None
-        return case
-
     def touch(self, entity: Entity) -> None:
         """Note that what an entity contributes may have changed, by itself or by something that it depends on."""
         self._touched[entity] = None

@@ -60,6 +60,10 @@ def _item_retired(department: Department, fact: Fact) -> None:
     department.entity(department.items, Item, fact[4]).add(fact)
 
 
+def _case(department: Department, serial: str) -> Case:
+    return department.entity(department.cases, Case, serial)
+
+
 def _touch_tests(department: Department, case: Case) -> None:
     for test in case.tests or ():
         department.touch(department.tests[test])
@@ -67,20 +71,20 @@ def _touch_tests(department: Department, case: Case) -> None:
 
 @_on("serial.issued")
 def _serial_issued(department: Department, fact: Fact) -> None:
-    case = department.case(fact[4])
+    case = _case(department, fact[4])
     case.issued = earliest(case.issued, fact)
 
 
 @_on("serial.voided", "case.voided")
 def _voided(department: Department, fact: Fact) -> None:
-    case = department.case(fact[4])
+    case = _case(department, fact[4])
     _touch_tests(department, case)
     case.voided = earliest(case.voided, fact)
 
 
 @_on("case.accepted")
 def _case_accepted(department: Department, fact: Fact) -> None:
-    case = department.case(fact[4])
+    case = _case(department, fact[4])
     held = case.accepted
     case.accepted = earliest(held, fact)
     if case.accepted is not held and fact[ACCEPTED_DUE_AT] is None:
@@ -93,19 +97,19 @@ def _case_accepted(department: Department, fact: Fact) -> None:
 
 @_on("case.suspended", "case.resumed")
 def _case_paused(department: Department, fact: Fact) -> None:
-    department.case(fact[4]).pause(fact)
+    _case(department, fact[4]).pause(fact)
 
 
 @_on("case.completed")
 def _case_completed(department: Department, fact: Fact) -> None:
-    case = department.case(fact[4])
+    case = _case(department, fact[4])
     case.completed = earliest(case.completed, fact)
 
 
 @_on("case.ingested")
 def _case_ingested(department: Department, fact: Fact) -> None:
     if fact[5] == "passed":
-        case = department.case(fact[4])
+        case = _case(department, fact[4])
         _touch_tests(department, case)
         case.passed = earliest(case.passed, fact)
 
@@ -118,16 +122,16 @@ def _licence_generated(department: Department, fact: Fact) -> None:
     if holding is held:
         return
     if held is not None:
-        previous = department.case(held[5])
+        previous = _case(department, held[5])
         previous.licences = [name for name in previous.licences or () if name != fact[4]] or None
-    case = department.case(fact[5])
+    case = _case(department, fact[5])
     case.licences = [*(case.licences or ()), fact[4]]
     licence.generated = holding
 
 
 @_on("licence.dispatched")
 def _licence_dispatched(department: Department, fact: Fact) -> None:
-    department.case(fact[5]).dispatch(fact[4], fact)
+    _case(department, fact[5]).dispatch(fact[4], fact)
     licence = department.licence(fact[4])
     if fact[5] not in (licence.dispatched_to or ()):
         licence.dispatched_to = [*(licence.dispatched_to or ()), fact[5]]
@@ -285,7 +289,7 @@ def _guide_checked(department: Department, fact: Fact) -> None:
 def _test_raised(department: Department, fact: Fact) -> None:
     test = department.entity(department.tests, Test, fact[4])
     test.raised = earliest(test.raised, fact)
-    case = department.case(fact[5])  # also one never heard of: its ingestion or void may still come
+    case = _case(department, fact[5])  # also one never heard of: its ingestion or void may still come
     if fact[4] not in (case.tests or ()):
         case.tests = [*(case.tests or ()), fact[4]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -645,6 +646,18 @@ class Told(Pipeline):
         future.set_result(SimpleNamespace(offset=len(self.done)))  # the place in the changelog
         return future
 
+    def hold_notes(self) -> Callable[[], None]:
+        """Appends wait, until what is returned is called: then they have their place."""
+        loop = asyncio.get_running_loop()
+        append, place = loop.create_future(), loop.create_future()
+        self._append = lambda *_: append  # type: ignore[assignment,method-assign]  # in the place of a coroutine function
+
+        def note() -> None:
+            append.set_result(place)
+            place.set_result(SimpleNamespace(offset=1))
+
+        return note
+
     async def tell(self, desk: Desk) -> None:
         self._publishers[desk.state.number] = desk.publisher
         await self._publish_alerts(desk.state, desk.publisher)
@@ -692,15 +705,13 @@ async def test_the_rounds_do_not_wait_for_alerts() -> None:
     desk = Desk("2020-09-12", case_due())
     desk.scores()
     pipeline = Told(99)
-    noted: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    pipeline._append = lambda *_: noted  # type: ignore[assignment,method-assign]
+    note = pipeline.hold_notes()
     task = pipeline.begin(desk)
     assert pipeline.begin(desk) is task, "of a partition one at a time"
     await asyncio.sleep(0)
     assert not task.done()
     assert pipeline.done == [], "not out before they are noted"
-    noted.set_result(asyncio.Future())
-    noted.result().set_result(SimpleNamespace(offset=1))
+    note()
     await task
     assert pipeline.done == [("sent", "firing")]
     assert pipeline._alerting == {}
@@ -712,16 +723,14 @@ async def test_after_a_rebalance_an_alert_is_noted_and_no_longer_told(what: str)
     desk = Desk("2020-09-12", case_due())
     desk.scores()
     pipeline = Told(99)
-    noted: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    pipeline._append = lambda *_: noted  # type: ignore[assignment,method-assign]
+    note = pipeline.hold_notes()
     task = pipeline.begin(desk)
     await asyncio.sleep(0)
     if what == "a rebalance":
         pipeline.app.rebalancing = True
     else:
         pipeline._publishers[desk.state.number] = Publisher(desk.state)
-    noted.set_result(asyncio.Future())
-    noted.result().set_result(SimpleNamespace(offset=1))
+    note()
     await task
     assert pipeline.done == []
     assert list(desk.state.announced) == [OVERDUE], "noted: whoever has the partition now announces it again, or resolves it"
