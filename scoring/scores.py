@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 
 from models.records import ScoreRecord, ScoreStatus, TotalRecord
 from scoring.city import City
@@ -26,6 +27,17 @@ def round_half_up(points: Fraction) -> float:
     """
     # In integers, for it is asked for with every score: the floor of 100·points + 1/2.
     return (200 * points.numerator + points.denominator) // (2 * points.denominator) / 100
+
+
+def exact_sum(points: Iterable[Fraction]) -> Fraction:
+    """The sum over a common denominator: one fraction is made, not one for each addend.
+
+    >>> exact_sum([Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)])
+    Fraction(1, 1)
+    """
+    addends = [each.as_integer_ratio() for each in points]
+    common = lcm(*(denominator for _, denominator in addends))
+    return Fraction(sum(numerator * (common // denominator) for numerator, denominator in addends), common)
 
 
 def score_indicator(indicator: Indicator, view: View) -> tuple[ScoreRecord, Fraction]:
@@ -92,18 +104,45 @@ class Scored:
     points: Fraction
     read: frozenset[str]
 
+    @property
+    def adds(self) -> tuple[object, ...]:
+        """What the total is made of."""
+        return self.points, self.record.status, self.record.provisional, self.record.reasons
 
-def score_indicators(view: View, held: Sequence[Scored] = (), changed: AbstractSet[str] | None = None) -> list[Scored]:
-    """All indicators of a department and period. The counters must be settled.
 
-    Args:
-        view: of the department and period.
-        held: as they were scored before; those that looked at nothing of what has changed are as they were.
-        changed: the components that have changed since; None where anything may have.
-    """
-    if held and changed is not None:
-        return [scored if scored.read.isdisjoint(changed) else _score(scored.indicator, view) for scored in held]
-    return [_score(indicator, view) for indicator in INDICATORS]
+@dataclass(frozen=True, slots=True, eq=False)
+class PeriodScores:
+    """A department and period scored: its indicators and its total, and the view that was looked through."""
+
+    view: View
+    scored: list[Scored]
+    total: TotalRecord
+
+    @property
+    def records(self) -> list[AnyRecord]:
+        """The 17 records."""
+        return [*[each.record for each in self.scored], self.total]
+
+    def again(self, changed: AbstractSet[str]) -> "PeriodScores":
+        """As it is now that these components have changed, and nothing that is looked up by the cut-off. The counters must be settled.
+
+        Of the indicators those that looked at nothing of it stay as they are, and so does the total of equal addends: their records are
+        the same, of an older version.
+        """
+        scored = [each if each.read.isdisjoint(changed) else _score(each.indicator, self.view) for each in self.scored]
+        anew = any(was is not each and was.adds != each.adds for was, each in zip(self.scored, scored, strict=True))
+        return PeriodScores(self.view, scored, _total_of(self.view, scored) if anew else self.total)
+
+    def since(self, before: "PeriodScores") -> list[AnyRecord]:
+        """The records that were made anew since the scores were those."""
+        found: list[AnyRecord] = [each.record for was, each in zip(before.scored, self.scored, strict=True) if was is not each]
+        return found if self.total is before.total else [*found, self.total]
+
+
+def score_view(view: View) -> PeriodScores:
+    """All indicators of a department and period, and the total. The counters must be settled."""
+    scored = [_score(indicator, view) for indicator in INDICATORS]
+    return PeriodScores(view, scored, _total_of(view, scored))
 
 
 def _score(indicator: Indicator, view: View) -> Scored:
@@ -114,18 +153,17 @@ def _score(indicator: Indicator, view: View) -> Scored:
 
 def score_period(department: Department, period: int, view: View | None = None) -> list[AnyRecord]:
     """The 16 records of a department and period, and its total. The counters must be settled."""
-    view = view or View(department, period)
-    scored = score_indicators(view)
-    return [*(each.record for each in scored), total_of(view, scored)]
+    return score_view(view or View(department, period)).records
 
 
-def total_of(view: View, scored: Sequence[Scored]) -> TotalRecord:
-    """The total of a department and period from its indicators."""
-    base = sum((each.points for each in scored if not each.indicator.deduction), Fraction(0))
-    deductions = sum((each.points for each in scored if each.indicator.deduction), Fraction(0))
+def _total_of(view: View, scored: Sequence[Scored]) -> TotalRecord:
+    base = exact_sum([each.points for each in scored if not each.indicator.deduction])
+    deductions = exact_sum([each.points for each in scored if each.indicator.deduction])
     total = base - deductions
     if view.rules.policies.floor_total:
         total = max(Fraction(0), total)
+    records = [each.record for each in scored]
+    reasons = set().union(*[record.reasons for record in records])
     return TotalRecord(
         department=view.department.code,
         period=view.label,
@@ -134,9 +172,9 @@ def total_of(view: View, scored: Sequence[Scored]) -> TotalRecord:
         points=round_half_up(total),
         points_exact=str(total),
         max_points=BASE_POINTS,
-        scored_max=sum(each.record.max_points for each in scored if not each.indicator.deduction and each.record.status != "no_data"),
-        provisional=any(each.record.provisional for each in scored),
-        reasons=[reason for reason in _TOTAL_REASONS if any(reason in each.record.reasons for each in scored)],
+        scored_max=sum([each.record.max_points for each in scored if not each.indicator.deduction and each.record.status != "no_data"]),
+        provisional=any(record.provisional for record in records),
+        reasons=[reason for reason in _TOTAL_REASONS if reason in reasons],
         as_of=view.as_of,
         ruleset=view.rules.identity,
         version=view.department.version,

@@ -1,6 +1,10 @@
 """What an indicator sees: one department in one period, as of the context's now."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any
 
 from models.facts import Fact
 from models.instants import format_instant
@@ -11,10 +15,22 @@ from scoring.local_time import period_label
 Cell = dict[str, int]
 
 
+class _Weights(dict[str, Any]):
+    def __init__(self, view: View, weigh: Callable[[View, str], Any]) -> None:
+        super().__init__()
+        self._view = view
+        self._weigh = weigh
+
+    def __missing__(self, sub: str) -> Any:
+        weight = self[sub] = self._weigh(self._view, sub)
+        return weight
+
+
 class View:
     """Reads the counters of a department for a period, and the few things that are looked up by the cut-off.
 
-    For one look: what depends on now is worked out once.
+    It may be kept while counters change and now moves on, but not when what is looked up by the cut-off may have changed
+    (`Changes.everything_from`): what subs weigh is worked out once.
     """
 
     def __init__(self, department: Department, period: int, *, closed: bool = False) -> None:
@@ -25,6 +41,8 @@ class View:
         self.period = period
         self.label = period_label(period)
         self.cutoff = department.context.time.end_of(period)
+        self._weights: dict[Callable[[View, str], Any], _Weights] = {}
+        self._as_of = (-1, "")
 
     @property
     def context(self) -> Context:
@@ -68,15 +86,29 @@ class View:
         version = self.department.docking.before(self.cutoff)
         return version is not None and bool(version[4])
 
-    @cached_property
+    def weights(self, weigh: Callable[[View, str], Any]) -> Mapping[str, Any]:
+        """What each sub weighs, worked out when it is first asked for."""
+        held = self._weights.get(weigh)
+        if held is None:
+            held = self._weights[weigh] = _Weights(self, weigh)
+        return held
+
+    @property
     def as_of(self) -> str:
         """The context's now as RFC 3339 text."""
-        return format_instant(self.context.now, self.context.time.zone)
+        now = self.context.now
+        if now != self._as_of[0]:
+            self._as_of = (now, format_instant(now, self.context.time.zone))
+        return self._as_of[1]
 
     @cached_property
+    def _closes_at(self) -> int:
+        return self.context.closes_at(self.period)
+
+    @property
     def is_open(self) -> bool:
         """Whether the grace time is not over (**policy** `grace_workdays`): the score may still change by late facts."""
-        return not self._closed and self.context.now < self.context.closes_at(self.period)
+        return not self._closed and self.context.now < self._closes_at
 
 
 def scored_periods(department: Department) -> range:

@@ -19,22 +19,26 @@ Exact = int | Fraction
 Weight = tuple[Exact, Exact]  # what one unit adds to the numerator and to the denominator
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Component:
-    """A component of the counters, as an indicator reads it."""
+    """A component of the counters, as an indicator reads it.
+
+    What a sub weighs may depend on what the view looks up by the cut-off, and on nothing else.
+    """
 
     weigh: Callable[[View, str], Weight]
     is_stock: bool
+    weight: Weight | None = None  # where every sub has the same
 
 
 def flow(numerator: Exact = 0, denominator: Exact = 0) -> Component:
     """A component counted in the period, of the same weight for every sub."""
-    return Component(lambda view, sub: (numerator, denominator), is_stock=False)
+    return Component(lambda view, sub: (numerator, denominator), is_stock=False, weight=(numerator, denominator))
 
 
 def stock(numerator: Exact = 0, denominator: Exact = 0) -> Component:
     """A component that lasts, read at the cut-off."""
-    return Component(lambda view, sub: (numerator, denominator), is_stock=True)
+    return Component(lambda view, sub: (numerator, denominator), is_stock=True, weight=(numerator, denominator))
 
 
 def by_sub(weigh: Callable[[View, str], Weight]) -> Component:
@@ -86,8 +90,14 @@ class Indicator:
         denominator: Exact = 0
         for name, component in self.components.items():
             cell = view.stock(name) if component.is_stock else view.flow(name)
+            if component.weight is not None:
+                amount = sum(cell.values())
+                numerator += amount * component.weight[0]
+                denominator += amount * component.weight[1]
+                continue
+            weights = view.weights(component.weigh)
             for sub, amount in cell.items():
-                up, down = component.weigh(view, sub)
+                up, down = weights[sub]
                 numerator += amount * up
                 denominator += amount * down
         return Fraction(numerator), Fraction(denominator)

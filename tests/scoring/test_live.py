@@ -23,7 +23,7 @@ from scoring.entities.sharing import Request
 from scoring.live import LiveCity, Tally
 from scoring.local_time import period_label
 from scoring.periods import content_of
-from scoring.scores import Scored, score_city, score_indicators, score_period, total_of
+from scoring.scores import PeriodScores, score_city, score_period, score_view
 from scoring.view import View, scored_periods
 from scoring.watch import Alarm, Condition, Level, condition_of
 from tests.support.builder import D1, History, when
@@ -162,7 +162,7 @@ def test_what_a_step_changes_is_told_to_the_scorer(walk: tuple[list[Fact], list[
     facts, nows, taken = walk
     live = live_at(nows[0])
     before: dict[tuple[str, str, str], Any] = {}
-    scored: dict[tuple[str, int], list[Scored]] = {}
+    scored: dict[tuple[str, int], PeriodScores] = {}
     count = 0
     for now, more in zip(nows, taken, strict=True):
         live.advance(now)
@@ -182,10 +182,10 @@ def test_what_a_step_changes_is_told_to_the_scorer(walk: tuple[list[Fact], list[
             told |= {(code, period_label(period)) for period in filter(changes.concern, periods)}
             for period in filter(changes.concern, scored_periods(department)):
                 # Only what looked at something that changed is scored anew, and that is as if all were.
-                view = View(department, period)
-                scored[code, period] = score_indicators(view, scored.get((code, period), ()), changes.of(period))
-                again = [*(each.record for each in scored[code, period]), total_of(view, scored[code, period])]
-                assert list(map(content_of, again)) == list(map(content_of, score_period(department, period)))
+                changed, held = changes.of(period), scored.get((code, period))
+                again = score_view(View(department, period)) if held is None or changed is None else held.again(changed)
+                scored[code, period] = again
+                assert list(map(content_of, again.records)) == list(map(content_of, score_period(department, period)))
         assert {pair for pair in differing if pair not in told} == set() or _first_seen(before, differing - told)
         live.changed.clear()
         before = records

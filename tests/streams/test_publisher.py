@@ -25,8 +25,8 @@ from scoring.scores import score_department, score_period
 from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord, decode
 from streams.partition import PartitionState
 from streams.pipeline import Pipeline
-from streams.publisher import HEARTBEAT_EVERY, REFRESH_AFTER, Publisher
-from tests.support.builder import D1, D2, History, when
+from streams.publisher import HEARTBEAT_EVERY, REFRESH_AFTER, REFRESH_BY, Publisher
+from tests.support.builder import D1, D2, D3, History, when
 from tests.support.faust_fakes import facts_of_events
 
 AUGUST, SEPTEMBER, OCTOBER = "2020-08", "2020-09", "2020-10"
@@ -189,12 +189,29 @@ def test_under_a_stream_of_facts_everything_is_published_once_in_a_while() -> No
     desk = Desk("2020-09-10", city())
     desk.scores()
     whole = []
-    for second in range(35):
+    for second in range(65):
         desk.later(SECOND)
         desk.take(More().add("department.registered", "2020-09-05", name=f"{second}"))
         if len(desk.scores()) == len(keys_of(AUGUST, SEPTEMBER)):
             whole.append(second)
-    assert whole == [9, 19, 29]
+    assert whole == [19, 39, 59]
+
+
+def test_departments_take_turns_at_being_published_again() -> None:
+    """All of them in one round, with all their periods, held every other score up."""
+    assert REFRESH_AFTER < REFRESH_BY < 60 * SECOND
+    departments = [D1, D2, D3]
+    desk = Desk("2020-09-10", *(History(code).items(1, "2020-09-01") for code in departments))
+    assert len(desk.scores()) == 3 * 17
+
+    def more() -> list[str]:
+        desk.take(*(More(code).add("department.registered", "2020-09-05", name=f"{desk.now}") for code in departments))
+        return sorted({key.partition("|")[0] for key in desk.scores()})
+
+    desk.later(REFRESH_AFTER)
+    assert [more() for _ in range(4)] == [[D1], [D2], [D3], []]
+    desk.later(REFRESH_BY)
+    assert more() == departments, "but none waits for its turn for longer"
 
 
 def test_a_department_seen_for_the_first_time_is_published_at_once() -> None:
