@@ -1,6 +1,6 @@
 """The Faust application: an agent for each input topic, the tables, and the pipeline they share."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,12 +126,11 @@ def create_app(composition: Composition) -> tuple[Application, Pipeline]:
 
 
 def _consumer_of(name: str, pipeline: Pipeline) -> Callable[[Any], Any]:
-    async def consume(stream: Any) -> AsyncIterator[None]:
+    async def consume(stream: Any) -> None:  # not a generator: Faust writes a line of its log for whatever one yields
         # Faust skips and commits an event whose agent raises; a fault that is not the record's own ends the process instead.
         try:
             async for _ in stream:
                 await pipeline.process(name, stream.current_event.message)
-                yield
         except Exception as error:  # noqa: BLE001
             end_process(f"processing a chunk of {name} failed: {type(error).__name__}: {error}")
 

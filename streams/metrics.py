@@ -71,8 +71,7 @@ class WorkerMetrics:
             self.end_to_end_seconds.labels(topic)
             for reason in REASONS:
                 self.quarantined.labels(topic, reason)
-        for stage in STAGES:
-            self.stage_seconds.labels(stage)
+        self._stages = {stage: self.stage_seconds.labels(stage) for stage in STAGES}
 
     def forget_partitions(self) -> None:
         """Drop what is said of partitions: another worker may have them now, and an old lag would stand for ever beside the true one."""
@@ -84,4 +83,4 @@ class WorkerMetrics:
         """Count the CPU time of this thread in a stage."""
         start = time.thread_time()
         yield
-        self.stage_seconds.labels(name).inc(time.thread_time() - start)
+        self._stages[name].inc(time.thread_time() - start)

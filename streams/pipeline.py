@@ -253,10 +253,12 @@ class Pipeline:
     def _count(self, topic: str, intake: Intake) -> None:
         record, metrics = intake.record, self.metrics
         metrics.consumed.labels(topic).inc(record.consumed)
-        metrics.duplicates.labels(topic).inc(record.duplicates)
-        metrics.late.labels(topic).inc(record.late)
-        metrics.rerouted.labels(topic).inc(record.rerouted)
-        metrics.unknown_fields.labels(topic).inc(intake.unknown_fields)
+        for counter, number in (
+            (metrics.duplicates, record.duplicates), (metrics.late, record.late), (metrics.rerouted, record.rerouted),
+            (metrics.unknown_fields, intake.unknown_fields),
+        ):  # fmt: skip
+            if number:
+                counter.labels(topic).inc(number)
         for _, rejection in intake.quarantined:
             metrics.quarantined.labels(topic, rejection.reason).inc()
 
@@ -436,12 +438,16 @@ class Pipeline:
 
         While the rounds waited with them a score took seconds to be published, the partitions being visited one after the other (measured).
         """
-        if state.number in self._alerting:
+        if state.number in self._alerting or not self._may_tell(publisher):
+            return
+        news, over = publisher.alerts()
+        again = publisher.alerts_again(over)
+        if not (news or over or again):
             return
 
         async def publish() -> None:
             try:
-                await self._publish_alerts(state, publisher)
+                await self._publish_alerts(state, publisher, news, over, again)
             except Exception as error:
                 log.exception("publishing alerts failed")
                 end_process(f"publishing alerts failed: {type(error).__name__}: {error}")
@@ -450,19 +456,16 @@ class Pipeline:
 
         self._alerting[state.number] = asyncio.ensure_future(publish())
 
-    async def _publish_alerts(self, state: PartitionState, publisher: Publisher) -> None:
-        if not self._may_tell(publisher):
-            return
-        news, over = publisher.alerts()
-        again = publisher.alerts_again(over)
+    async def _publish_alerts(
+        self, state: PartitionState, publisher: Publisher, news: dict[str, AlertRecord], over: list[AlertRecord], again: list[AlertRecord]
+    ) -> None:
         # Noted in the changelog before they are out: a crash in between repeats an alert under its id. Out before they are noted, an alert
         # would be unknown to the successor, who could never resolve one that the backlog ends (seen: it fired for ever).
         if news:
             await self._note_alerts(state, AlertsRecord(state.number, {alert: record.to_json() for alert, record in news.items()}, []))
-            if not self._may_tell(publisher):
-                return  # the next owner announces again what was noted, or resolves it: not knowing of it, it would do neither
-        if news or again or over:
-            await asyncio.gather(*[await self._send_alert(state.number, record) for record in (*news.values(), *again, *over)])
+        if not self._may_tell(publisher):
+            return  # the next owner announces again what was noted, or resolves it: not knowing of it, it would do neither
+        await asyncio.gather(*[await self._send_alert(state.number, record) for record in (*news.values(), *again, *over)])
         # A resolution is noted once it is out: a crash in between repeats it.
         if over and self._may_tell(publisher):
             await self._note_alerts(state, AlertsRecord(state.number, {}, [alert.id for alert in over]))

@@ -677,7 +677,8 @@ class Told(Pipeline):
 
     async def tell(self, desk: Desk) -> None:
         self._publishers[desk.state.number] = desk.publisher
-        await self._publish_alerts(desk.state, desk.publisher)
+        news, over = desk.publisher.alerts()
+        await self._publish_alerts(desk.state, desk.publisher, news, over, desk.publisher.alerts_again(over))
 
     def begin(self, desk: Desk) -> asyncio.Task[None]:
         self._publishers[desk.state.number] = desk.publisher
