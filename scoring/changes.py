@@ -13,6 +13,8 @@ class Changes:
 
     def note(self, component: str, period: int, *, lasts: bool) -> None:
         """Note that a component changed in a period, or in it and all after it."""
+        if self.everything_from is not None and period >= self.everything_from:
+            return
         if lasts:
             self.lasting_from[component] = min(period, self.lasting_from.get(component, period))
         else:

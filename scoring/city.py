@@ -51,7 +51,7 @@ class City:
 
     def note_ids(self, contents: Mapping[str, int]) -> None:
         """Note events that were taken in before, by the digests of their contents; equal digests share one integer."""
-        self._digests.update((event_id, shared_digest(content)) for event_id, content in contents.items())
+        self._digests.update(zip(contents, map(shared_digest, contents.values()), strict=True))
 
     def event_ids(self) -> Iterable[str]:
         """The ids of all events taken in, also of those dated ahead."""

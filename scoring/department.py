@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import TypeVar
 
 from scoring.changes import Changes
@@ -99,6 +99,10 @@ class Department:
         """Note that what an entity contributes may have changed, by itself or by something that it depends on."""
         self._touched[entity] = None
 
+    def touch_all(self, entities: Iterable[Entity]) -> None:
+        """Note that of many."""
+        self._touched.update(dict.fromkeys(entities))
+
     def restored(self, entity: Entity) -> None:
         """Note an entity that is not in the counters: made of what was stored, or of counters that were emptied."""
         entity.settled = ()
@@ -125,16 +129,11 @@ class Department:
     def _settle_one(self, entity: Entity, after: tuple[Contribution, ...]) -> None:
         before = entity.settled
         entity.settled = self._shared.setdefault(after, after) if entity.shares_contributions else after
-        same = 0
-        for held, found in zip(before, after):  # noqa: B905  # as far as both go: most changes add one at the end
-            if held != found:
-                break
-            same += 1
-        gone, come = before[same:], after[same:]
-        self._add(gone, -1)
-        self._add(come, 1)
-        for component, period, _, _ in (*gone, *come):
-            self.changes.note(component, period, lasts=component in STOCK)
+        same = len(before)
+        if after[:same] != before:  # most changes add one at the end
+            same = next(place for place, (held, found) in enumerate(zip_longest(before, after)) if held != found)
+            self._add(before[same:], -1)
+        self._add(after[same:], 1)
 
     def take_changes(self) -> Changes:
         """What may have changed since this was last asked; forgets it."""
@@ -142,7 +141,9 @@ class Department:
         return taken
 
     def _add(self, contributions: Iterable[Contribution], sign: int) -> None:
+        changes = self.changes
         for component, period, sub, amount in contributions:
+            changes.note(component, period, lasts=component in STOCK)
             periods = self.counters.get(component)
             if periods is None:
                 periods = self.counters[component] = {}

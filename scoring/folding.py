@@ -5,7 +5,7 @@ from collections.abc import Callable
 from models.facts import AT, CODE_OF_TYPE, Fact
 from scoring.department import Department
 from scoring.entities.base import earliest
-from scoring.entities.case import ACCEPTED_DUE_AT, ITEM, Case
+from scoring.entities.case import ACCEPTED_DUE_AT, ITEM, Case, of_case
 from scoring.entities.item import Item
 from scoring.entities.oversight import Complaint, Defect, GuideCheck, Sample, Test
 from scoring.entities.quality import Objection
@@ -64,6 +64,11 @@ def _case(department: Department, serial: str) -> Case:
     return department.entity(department.cases, Case, serial)
 
 
+def _of_case(department: Department, fact: Fact) -> tuple[Case, Fact]:
+    case = department.entity(department.cases, Case, fact[4])
+    return case, of_case(fact, department.code, case.id)
+
+
 def _touch_tests(department: Department, case: Case) -> None:
     for test in case.tests or ():
         department.touch(department.tests[test])
@@ -71,20 +76,20 @@ def _touch_tests(department: Department, case: Case) -> None:
 
 @_on("serial.issued")
 def _serial_issued(department: Department, fact: Fact) -> None:
-    case = _case(department, fact[4])
+    case, fact = _of_case(department, fact)
     case.issued = earliest(case.issued, fact)
 
 
 @_on("serial.voided", "case.voided")
 def _voided(department: Department, fact: Fact) -> None:
-    case = _case(department, fact[4])
+    case, fact = _of_case(department, fact)
     _touch_tests(department, case)
     case.voided = earliest(case.voided, fact)
 
 
 @_on("case.accepted")
 def _case_accepted(department: Department, fact: Fact) -> None:
-    case = _case(department, fact[4])
+    case, fact = _of_case(department, fact)
     held = case.accepted
     case.accepted = earliest(held, fact)
     if case.accepted is not held and fact[ACCEPTED_DUE_AT] is None:
@@ -97,19 +102,20 @@ def _case_accepted(department: Department, fact: Fact) -> None:
 
 @_on("case.suspended", "case.resumed")
 def _case_paused(department: Department, fact: Fact) -> None:
-    _case(department, fact[4]).pause(fact)
+    case, fact = _of_case(department, fact)
+    case.pause(fact)
 
 
 @_on("case.completed")
 def _case_completed(department: Department, fact: Fact) -> None:
-    case = _case(department, fact[4])
+    case, fact = _of_case(department, fact)
     case.completed = earliest(case.completed, fact)
 
 
 @_on("case.ingested")
 def _case_ingested(department: Department, fact: Fact) -> None:
     if fact[5] == "passed":
-        case = _case(department, fact[4])
+        case, fact = _of_case(department, fact)
         _touch_tests(department, case)
         case.passed = earliest(case.passed, fact)
 

@@ -39,7 +39,6 @@ class LiveCity(City):
         # Departments with something new since the scorer last asked, and with a status to be told again.
         self.changed: set[str] = set()
         self._wakeups: list[tuple[int, int, str, Entity]] = []
-        self._woken_at: dict[Entity, int] = {}
         self._order = count()
 
     def advance(self, now: int) -> None:
@@ -51,8 +50,8 @@ class LiveCity(City):
             return
         while self._wakeups and self._wakeups[0][0] <= now:
             instant, _, code, entity = heapq.heappop(self._wakeups)
-            if self._woken_at.get(entity) == instant:
-                del self._woken_at[entity]
+            if entity.woken_at == instant:
+                entity.woken_at = None
                 self.departments[code].touch(entity)
                 self._unsettled.add(code)
         if self.context.time.day_of(now) != self.context.time.day_of(self.context.now):
@@ -66,6 +65,7 @@ class LiveCity(City):
 
     def restored(self, department: Department) -> None:
         """Note that a department was made of what was stored: all of it is to be settled."""
+        department.changes.note_everything(0)
         self._unsettled.add(department.code)
 
     def settle(self) -> None:
@@ -112,11 +112,10 @@ class LiveCity(City):
         ahead = entity.next_change(department)
         if found is not None and found.next_change is not None and (ahead is None or found.next_change < ahead):
             ahead = found.next_change
-        if ahead is None:
-            self._woken_at.pop(entity, None)
-        elif self._woken_at.get(entity) != ahead:
-            self._woken_at[entity] = ahead
-            heapq.heappush(self._wakeups, (ahead, next(self._order), department.code, entity))
+        if ahead != entity.woken_at:
+            entity.woken_at = ahead
+            if ahead is not None:
+                heapq.heappush(self._wakeups, (ahead, next(self._order), department.code, entity))
 
 
 def _count(tally: Tally, entity: Entity, condition: Condition, sign: int) -> None:

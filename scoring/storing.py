@@ -1,8 +1,8 @@
-"""Rows of plain values that a city can be stored as and made of again: entities and event ids, never anything derived from them.
+"""Rows that a city can be stored as and made of again: entities and event ids, never anything derived from them.
 
 Counters, conditions and deadlines depend on rules, calendar and now: a city made of rows has all its entities touched, and settles them
-anew. What a class holds is written down here slot by slot; `LAYOUT` is a digest of it, so that rows of another version of the program
-are known for what they are.
+anew. Entities are written field by field in the order of their classes and read back as their classes; `LAYOUT` is a digest of those, so
+that rows of another version of the program are known for what they are.
 """
 
 import hashlib
@@ -10,101 +10,100 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
+
+from msgspec import Struct
+from msgspec.msgpack import Decoder
 
 from models.facts import AT, EVENT_ID, OWN_FIELDS, Fact
 from scoring.city import City
 from scoring.department import Department
 from scoring.entities.base import Entity, Versions
-from scoring.entities.case import Case, Licence
+from scoring.entities.case import ACCEPTED_DUE_AT, ITEM, Case, Licence, of_case
 from scoring.entities.item import Item
 from scoring.entities.oversight import Complaint, Defect, GuideCheck, Sample, Test
 from scoring.entities.quality import Objection
-from scoring.entities.sharing import Failure, Interface, Request, Table
+from scoring.entities.sharing import Interface, Request, Table
 from scoring.live import LiveCity
 
-Row = tuple[Any, ...]
-# How what was read becomes what is held, where it is not so already. None stays None.
-Revive = Callable[[Any], Any] | None
+Row = tuple[str, Any]  # what it is of, and what can be packed
 ROWS_AT_ONCE = 2_000
-
-
-def _fact(read: Fact) -> Fact:
-    """A fact that may hold lists, which were read as tuples; those of cases and the like hold none."""
-    return tuple(list(value) if type(value) is tuple else value for value in read)
-
-
-def _versions(facts: Iterable[Fact]) -> Versions:
-    return Versions(list(map(_fact, facts)))
-
-
-def _failures(values: dict[str, tuple[Fact | None, Fact | None]]) -> dict[str, Failure]:
-    return {name: Failure(*facts) for name, facts in values.items()}
-
-
-# Of each class its own fields, in their order.
-SHAPES: dict[type[Any], dict[str, Revive]] = {
-    Item: {"versions": _versions, "published": _versions, "cases": None, "last_acceptance": None},
-    Case: {
-        **dict.fromkeys(("issued", "accepted", "completed", "passed", "voided")),
-        "pauses": list, "licences": list, "dispatches": None, "tests": list,
-    },
-    Licence: {"generated": None, "voided": None, "dispatched_to": list},
-    Objection: dict.fromkeys(("flagged", "repaired", "passed", "upheld")),
-    Request: dict.fromkeys(("raised", "handled", "withdrawn")),
-    Interface: {"versions": _versions, "failures": _failures},
-    Table: {"versions": _versions, "updates": list},
-    Complaint: dict.fromkeys(("upheld", "reversed")),
-    Defect: dict.fromkeys(("confirmed", "cleared")),
-    Sample: {"drawn": _fact, "inspections": None},
-    GuideCheck: {"checked": None},
-    Test: dict.fromkeys(("raised", "disposed")),
-}  # fmt: skip
-# Where a department holds them.
-HELD: dict[str, type[Any]] = {
-    "cases": Case, "items": Item, "licences": Licence, "objections": Objection, "requests": Request, "interfaces": Interface,
+# Where a department holds its things. Items are there before the cases accepted under them.
+HELD: dict[str, type[Struct]] = {
+    "items": Item, "cases": Case, "licences": Licence, "objections": Objection, "requests": Request, "interfaces": Interface,
     "tables": Table, "complaints": Complaint, "defects": Defect, "samples": Sample, "checks": GuideCheck, "tests": Test,
 }  # fmt: skip
-DEPARTMENT_FIELDS: dict[str, Revive] = {
-    "first_event_at": None, "last_event_at": None, "first_published_at": None, "version": None,
-    "names": _versions, "docking": _versions, "withdrawn": set,
-}  # fmt: skip
+# The last fields of a class, which follow from others: what reads a row gives them their defaults.
+DERIVED = frozenset({"settled", "woken_at", "cases", "last_acceptance"})
+
+
+class DepartmentRow(Struct, array_like=True, gc=False):
+    """A department but for its things: of the fields of `Department` those that do not follow from others."""
+
+    code: str
+    first_event_at: int | None
+    last_event_at: int | None
+    first_published_at: int | None
+    version: int
+    names: Versions
+    docking: Versions
+    withdrawn: set[str]
+
+
+def stored_fields(kind: type[Struct]) -> list[str]:
+    """The fields of a class that are stored, in their order."""
+    return [name for name in kind.__struct_fields__ if name not in DERIVED]
+
+
+STATIONS = ("issued", "accepted", "completed", "passed", "voided")
+_department = attrgetter(*DepartmentRow.__struct_fields__)
+_TYPES: dict[str, Any] = {
+    "ids": dict[str, int],
+    "ahead": list[Fact],
+    "periods": list[Fact],
+    "department": DepartmentRow,
+    **{name: list[kind] for name, kind in HELD.items() if issubclass(kind, Entity)},  # type: ignore[valid-type]
+    "cases": tuple[list[Case], list[int]],
+    "licences": dict[str, Licence],
+}
+DECODE: dict[str, Callable[[bytes], Any]] = {name: Decoder(kind).decode for name, kind in _TYPES.items()}
 LAYOUT = hashlib.sha256(
-    repr((OWN_FIELDS, list(DEPARTMENT_FIELDS), [(name, kind.__name__, list(SHAPES[kind])) for name, kind in HELD.items()])).encode()
-).hexdigest()[:16]
-
-
-def plain(value: Any) -> Any:
-    """What a value that is not plain is written as (the hook of an encoder).
-
-    Raises:
-        TypeError: nothing that rows can hold.
-    """
-    if isinstance(value, Versions):
-        return value.facts
-    if isinstance(value, Failure):
-        return (value.failed, value.recovered)
-    if isinstance(value, Entity):
-        return value.id
-    if isinstance(value, set):
-        return sorted(value)
-    raise TypeError(f"a {type(value).__name__} cannot be stored")
+    repr((
+        OWN_FIELDS, stored_fields(DepartmentRow), stored_fields(Versions),
+        [(name, kind.__name__, [(field, kind.__annotations__.get(field)) for field in stored_fields(kind)]) for name, kind in HELD.items()],
+    )).encode()
+).hexdigest()[:16]  # fmt: skip
 
 
 def rows_of(city: City) -> Iterator[Row]:
     """The rows of a city, each with up to `ROWS_AT_ONCE` entities or ids."""
-    for digests in _slices(city._digests.items()):  # noqa: SLF001  # the same layer, and nobody else's business
-        yield "ids", dict(digests)
-    yield "ahead", [fact for _, _, fact in city._ahead]  # noqa: SLF001
+    yield "ahead", [fact for _, _, fact in city._ahead]  # noqa: SLF001  # the same layer, and nobody else's business
     yield "periods", city.period_facts
-    fields = attrgetter(*DEPARTMENT_FIELDS)
     for department in city.departments.values():
-        yield "department", department.code, *fields(department)
-        for name, kind in HELD.items():
-            slots = attrgetter(*SHAPES[kind])
-            single = len(SHAPES[kind]) == 1
-            for held in _slices(getattr(department, name).items()):
-                yield name, [(identifier, slots(entity)) if single else (identifier, *slots(entity)) for identifier, entity in held]
+        yield "department", _department(department)
+        for name in HELD:
+            yield from ((name, things) for things in _things(city, department, name))
+    known = {fact[EVENT_ID] for department in city.departments.values() for fact in _stations(department.cases.values())}
+    yield from (("ids", dict(some)) for some in _slices(entry for entry in city._digests.items() if entry[0] not in known))  # noqa: SLF001
+
+
+def _things(city: City, department: Department, name: str) -> Iterator[Any]:
+    held = getattr(department, name)
+    if name == "licences":
+        yield from map(dict, _slices(held.items()))
+        return
+    fields = attrgetter(*stored_fields(HELD[name]))
+    for some in _slices(held.values()):
+        rows = list(map(fields, some))
+        if name == "cases":
+            # With the digests of their events, which then need no row: nearly all events are one of these.
+            yield rows, [city._digests[fact[EVENT_ID]] for fact in _stations(some)]  # noqa: SLF001
+        else:
+            yield rows
+
+
+def _stations(cases: Iterable[Case]) -> Iterator[Fact]:
+    return (fact for stations in map(attrgetter(*STATIONS), cases) for fact in stations if fact is not None)
 
 
 def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:
@@ -114,59 +113,63 @@ def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 class Restorer:
-    """Makes a city of rows, in their order, their lists read as tuples. The city must be new; settle it afterwards."""
+    """Makes a city of rows, in their order. The city must be new; settle it afterwards."""
 
     def __init__(self, city: LiveCity) -> None:
         self._city = city
         self._department: Department | None = None
 
-    def add(self, row: Row) -> None:
+    def add(self, name: str, packed: bytes) -> None:
         """Take in a row.
 
         Raises:
-            KeyError, TypeError, ValueError: no row of this layout.
+            KeyError, ValueError, AssertionError: no row of this layout.
         """
-        kind, *values = row
-        city = self._city
-        if kind == "ids":
-            city.note_ids(values[0])
-        elif kind == "ahead":
-            for fact in map(_fact, values[0]):
+        read, city = DECODE[name](packed), self._city
+        if name == "ids":
+            city.note_ids(read)
+        elif name == "ahead":
+            for fact in read:
                 heapq.heappush(city._ahead, (fact[AT], fact[EVENT_ID], fact))  # noqa: SLF001
-        elif kind == "periods":
-            city.period_facts.extend(values[0])
-        elif kind == "department":
-            self._department = _restore_department(city, values)
+        elif name == "periods":
+            city.period_facts.extend(read)
+        elif name == "department":
+            self._department = department = city.department(read.code)
+            for field in stored_fields(DepartmentRow)[1:]:
+                setattr(department, field, getattr(read, field))
+            city.restored(department)
         else:
             assert self._department is not None
-            _restore_entities(self._department, kind, values[0])
+            self._restore(self._department, name, read)
 
-
-def _restore_department(city: LiveCity, values: list[Any]) -> Department:
-    department = city.department(values[0])
-    for (name, revive), value in zip(DEPARTMENT_FIELDS.items(), values[1:], strict=True):
-        setattr(department, name, value if value is None or revive is None else revive(value))
-    city.restored(department)
-    return department
-
-
-def _restore_entities(department: Department, name: str, rows: list[Row]) -> None:
-    kind = HELD[name]
-    fields = len(SHAPES[kind])
-    revived = [(place, revive) for place, revive in enumerate(SHAPES[kind].values()) if revive is not None]
-    held = getattr(department, name)
-    for identifier, *values in rows:
-        if len(values) != fields:
-            raise ValueError(f"{len(values)} fields of {name}, {fields} expected")
-        for place, revive in revived:
-            if values[place] is not None:
-                values[place] = revive(values[place])
+    def _restore(self, department: Department, name: str, read: Any) -> None:
+        held: dict[str, Any] = getattr(department, name)
         if name == "licences":
-            held[identifier] = kind(*values)
-            continue
-        entity = held[identifier] = kind(identifier, (), *values)
-        department.touch(entity)
-        if isinstance(entity, Item):
-            entity.cases = [department.cases[serial] for serial in cast("list[str]", entity.cases)]
-        elif isinstance(entity, Sample) and entity.slot is not None:
-            department.samples_of.setdefault(entity.slot, []).append(entity)
+            held.update(read)
+            return
+        if name == "cases":
+            read, digests = read
+            self._restore_cases(department, read, digests)
+        held.update({entity.id: entity for entity in read})
+        department.touch_all(read)
+        if name == "samples":
+            for sample in read:
+                if sample.slot is not None:
+                    department.samples_of.setdefault(sample.slot, []).append(sample)
+
+    def _restore_cases(self, department: Department, cases: Iterable[Case], digests: Iterable[int]) -> None:
+        """Hold the words of cases once, as it is when they are folded; note their events, whose ids are then those of the facts."""
+        code, ids = department.code, []
+        for case in cases:
+            serial = case.id
+            for name in STATIONS:
+                fact = getattr(case, name)
+                if fact is not None:
+                    setattr(case, name, of_case(fact, code, serial))
+                    ids.append(fact[EVENT_ID])
+            accepted = case.accepted
+            if accepted is not None and accepted[ACCEPTED_DUE_AT] is None:
+                item = department.items[accepted[ITEM]]
+                item.cases.append(case)
+                item.last_acceptance = max(item.last_acceptance, accepted[AT])
+        self._city.note_ids(dict(zip(ids, digests, strict=True)))

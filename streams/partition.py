@@ -1,11 +1,11 @@
 """The state of one partition: a live city, the intervals consumed, the alerts announced. A fold over changelog records that commutes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import orjson
+from msgspec.msgpack import Decoder
 
 from models.facts import AT, CODE, DEPARTMENT, EVENT_ID, Fact, field_of
 from models.instants import MILLISECOND
@@ -17,17 +17,23 @@ from scoring.live import LiveCity
 from scoring.local_time import parse_period, period_label
 from scoring.periods import Arrived, Closing, adjustment, content_of, current_closing, records_at_closing
 from scoring.scores import AnyRecord, parse_record
-from scoring.storing import Restorer, rows_of
+from scoring.storing import Restorer, Row, rows_of
 from scoring.view import scored_periods
 from streams.balance import Balance
 from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord, Parts
 from streams.intervals import Intervals
 
-
-def _frozen(fields: Iterable[Any]) -> FrozenRecord:
-    record = FrozenRecord(*fields)
-    record.records = list(record.records)  # read as a tuple
-    return record
+_DECODE: dict[str, Callable[[bytes], Any]] = {
+    name: Decoder(kind).decode
+    for name, kind in {
+        "intervals": list[tuple[str, list[tuple[int, int]]]],
+        "balance": list[tuple[str, dict[str, int]]],
+        "announced": dict[str, bytes],
+        "frozen": list[FrozenRecord],
+        "orders": list[Arrived],
+        "first arrivals": list[tuple[str, int, int]],
+    }.items()
+}
 
 
 class PartitionState:
@@ -212,41 +218,42 @@ class PartitionState:
             self.last_checksum = self._appended.pop(self.recovered_to)
             self.recovered_to += 1
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Plain rows that the state can be stored as: the fold of the changelog, and nothing that follows from it."""
+    def rows(self) -> Iterator[Row]:
+        """What the state can be stored as: the fold of the changelog, and nothing that follows from it."""
         yield "intervals", [(topic, list(held)) for topic, held in self.intervals.items()]
         yield "balance", self.balance.rows()
         yield "announced", self.announced
-        yield "frozen", [astuple(record) for record in self.frozen.values()]
+        yield "frozen", list(self.frozen.values())
         yield "orders", self.orders
         yield "first arrivals", [(*key, arrival) for key, arrival in self.first_arrivals.items()]
         yield from rows_of(self.city)
 
-    def restore(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Become what the rows say; the state must be new.
+    def restore(self, rows: Iterable[tuple[str, bytes]]) -> None:
+        """Become what the rows, each packed by itself, say; the state must be new.
 
         Raises:
-            KeyError, TypeError, ValueError, AssertionError: no rows of this version.
+            KeyError, ValueError, AssertionError: no rows of this version.
         """
         restorer = Restorer(self.city)
-        for row in rows:
-            kind, *values = row
-            if kind == "intervals":
-                for topic, held in values[0]:
+        for name, packed in rows:
+            if name not in _DECODE:
+                restorer.add(name, packed)
+                continue
+            read = _DECODE[name](packed)
+            if name == "intervals":
+                for topic, held in read:
                     for begin, end in held:
                         self.intervals[topic].add(begin, end)
-            elif kind == "balance":
-                self.balance = Balance.of_rows(values[0])
-            elif kind == "announced":
-                self.announced = values[0]
-            elif kind == "frozen":
-                self.frozen = {(record.department, record.period): record for record in map(_frozen, values[0])}
-            elif kind == "orders":
-                self.orders = list(values[0])
-            elif kind == "first arrivals":
-                self.first_arrivals = {(code, period): arrival for code, period, arrival in values[0]}
+            elif name == "balance":
+                self.balance = Balance.of_rows(read)
+            elif name == "announced":
+                self.announced = read
+            elif name == "frozen":
+                self.frozen = {(record.department, record.period): record for record in read}
+            elif name == "orders":
+                self.orders = read
             else:
-                restorer.add(row)
+                self.first_arrivals = {(code, period): arrival for code, period, arrival in read}
 
     def note_interval(self, record: ChunkRecord) -> None:
         """Note that a chunk is durable; of a split one, once all its parts are."""

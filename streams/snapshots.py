@@ -15,12 +15,12 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any
+from struct import Struct
+from typing import IO
 
-import msgpack
+import msgspec
 
 from models.settings import Settings
 from scoring import storing
@@ -28,8 +28,8 @@ from streams.partition import PartitionState
 from streams.topics import APP
 
 log = logging.getLogger(__name__)
-FORMAT = 1
-MAGIC = "onestop-snapshot"
+MAGIC = b"onestop-snapshot-2\n"
+_HEAD = Struct("<16sQ")  # of a row: its name, and how many bytes follow
 TAIL_BYTES = 4096
 READ_BYTES = 1024 * 1024
 BUSY = 75  # the exit code of a writer that found another one at work
@@ -39,8 +39,7 @@ class SnapshotError(Exception):
     """A snapshot that cannot be used; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True, array_like=True):
     """Of which changelog a snapshot is: all records before `offset`, of which the last has the checksum `last`."""
 
     topic: str
@@ -79,11 +78,12 @@ class Snapshots:
 
     def _header(self, file: IO[bytes], partition: int) -> Header:
         _verify(file)
-        rows = _rows(file)
-        magic, version, layout, *fields = next(rows)
-        if (magic, version, layout) != (MAGIC, FORMAT, storing.LAYOUT):
+        if file.read(len(MAGIC)) != MAGIC:
             raise SnapshotError("it is of another version of the program")
-        header = Header(*fields)
+        rows = _rows(file)
+        layout, header = msgspec.msgpack.decode(next(rows)[1], type=tuple[str, Header])
+        if layout != storing.LAYOUT:
+            raise SnapshotError("it is of another version of the program")
         if (header.topic, header.partition) != (self._topic, partition):
             raise SnapshotError(f"it is of {header.topic}-{header.partition}")
         return header
@@ -102,11 +102,9 @@ class Snapshots:
         try:
             with self.path(state.number).open("rb") as file:
                 header = self._header(file, state.number)
-                file.seek(0)
-                rows = _rows(file)
-                next(rows)
-                state.restore(rows)
-        except (OSError, KeyError, TypeError, ValueError, AssertionError, StopIteration) as error:
+                file.seek(len(MAGIC))
+                state.restore(islice(_rows(file), 1, None))
+        except (OSError, KeyError, ValueError, AssertionError, StopIteration) as error:
             raise SnapshotError(f"{type(error).__name__}: {error}") from error
         state.recovered_to = state.snapshot_offset = header.offset
         state.last_checksum = header.last
@@ -138,7 +136,7 @@ class Snapshots:
 
         No chunk of the partition may be unfinished at the call. Chunks may be taken in as soon as it has returned.
         """
-        header = (MAGIC, FORMAT, storing.LAYOUT, self._topic, state.number, state.recovered_to, state.last_checksum)
+        header = Header(self._topic, state.number, state.recovered_to, state.last_checksum)
         with warnings.catch_warnings():
             # Python warns of forks beside threads, which may hold locks: the writer takes none, it only packs and writes.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -160,7 +158,7 @@ class Snapshots:
         return code == 0
 
 
-def _write_and_exit(path: Path, header: tuple[Any, ...], state: PartitionState) -> None:
+def _write_and_exit(path: Path, header: Header, state: PartitionState) -> None:
     code = 1
     try:
         gc.disable()  # a collection would touch, and so copy, every page
@@ -178,16 +176,18 @@ def _write_and_exit(path: Path, header: tuple[Any, ...], state: PartitionState) 
         os._exit(code)  # nothing of the parent's is flushed or closed twice
 
 
-def _write(path: Path, header: tuple[Any, ...], state: PartitionState) -> None:
-    packer = msgpack.Packer(default=storing.plain)
+def _write(path: Path, header: Header, state: PartitionState) -> None:
+    encode = msgspec.msgpack.Encoder().encode
     aside = path.with_suffix(".new")
-    checksum = 0
+    checksum = zlib.crc32(MAGIC)
     try:
         with aside.open("wb") as file:
-            for row in chain([header], state.rows()):
-                packed = packer.pack(row)
-                checksum = zlib.crc32(packed, checksum)
-                file.write(packed)
+            file.write(MAGIC)
+            for name, value in chain([("header", (storing.LAYOUT, header))], state.rows()):
+                packed = encode(value)
+                row = _HEAD.pack(name.encode(), len(packed)) + packed
+                checksum = zlib.crc32(row, checksum)
+                file.write(row)
             file.write(checksum.to_bytes(4, "big"))
             file.flush()
             os.fsync(file.fileno())
@@ -214,13 +214,9 @@ def _verify(file: IO[bytes]) -> None:
     file.seek(0)
 
 
-def _rows(file: IO[bytes]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a file; the last four bytes are its checksum."""
+def _rows(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    """The rows of a file from its place on, each packed by itself; the last four bytes are its checksum."""
     end = os.fstat(file.fileno()).st_size - 4
-    unpacker = msgpack.Unpacker(use_list=False, strict_map_key=False, max_buffer_size=0)
-    read = 0
-    while read < end:
-        piece = file.read(min(READ_BYTES, end - read))
-        read += len(piece)
-        unpacker.feed(piece)
-        yield from unpacker
+    while file.tell() < end:
+        name, size = _HEAD.unpack(file.read(_HEAD.size))
+        yield name.rstrip(b"\0").decode(), file.read(size)

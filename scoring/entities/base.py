@@ -23,7 +23,14 @@ _order = itemgetter(AT, EVENT_ID)
 _at = itemgetter(AT)
 
 
-class Entity(Struct, eq=False, gc=False):
+class _Derived(Struct, eq=False, gc=False, array_like=True, kw_only=True):
+    """What is worked out of an entity, by the place where it is held. Last of all fields, for it is not stored."""
+
+    settled: tuple[Contribution, ...] = ()  # what of it is in the counters
+    woken_at: int | None = None  # when it is looked at again with no fact arriving
+
+
+class Entity(_Derived, eq=False, gc=False, array_like=True):
     """A thing of a department, identified by its kind and id.
 
     There are millions of them: the collector of cyclic garbage must not walk them again and again, so no entity may hold anything that
@@ -31,7 +38,6 @@ class Entity(Struct, eq=False, gc=False):
     """
 
     id: str
-    settled: tuple[Contribution, ...] = ()  # what of it is in the counters
     kind: ClassVar[str]
     components: ClassVar[frozenset[str]]  # those that it may contribute to
     shares_contributions: ClassVar[bool] = False  # whether many contribute the same
@@ -71,7 +77,7 @@ def in_order(facts: Iterable[Fact | None]) -> list[Fact]:
     return sorted((fact for fact in facts if fact is not None), key=_order)
 
 
-class Versions(Struct, eq=False, gc=False):
+class Versions(Struct, eq=False, gc=False, array_like=True):
     """The fold of versions: all of them in the order of (`occurred_at`, `event_id`); the last one by an instant holds."""
 
     facts: list[Fact] = field(default_factory=list)

@@ -12,7 +12,6 @@ from scoring.entities.base import FAR_FUTURE, Contribution, Entity, State, Versi
 
 if TYPE_CHECKING:
     from scoring.department import Department
-    from scoring.entities.case import Case
 
 PUBLISHED = CODE_OF_TYPE["item.published"]
 _LEVEL_1 = {"serial", "auth"}
@@ -28,7 +27,7 @@ class Item(Entity):
     versions: Versions = field(default_factory=Versions)
     published: Versions = field(default_factory=Versions)
     # The cases accepted under it, and the latest acceptance: a version dated back moves the deadlines of those after it.
-    cases: list[Case] = field(default_factory=list)
+    cases: list[Any] = field(default_factory=list)
     last_acceptance: int = -1
 
     def add(self, fact: Fact) -> None:

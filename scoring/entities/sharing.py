@@ -88,7 +88,7 @@ class Request(Entity):
         return self.raised, self.handled
 
 
-class Failure(Struct, eq=False, gc=False):
+class Failure(Struct, eq=False, gc=False, array_like=True):
     """A failure of an interface: failed and recovered, in whatever order the two arrive."""
 
     failed: Fact | None = None

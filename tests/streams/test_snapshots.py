@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import msgpack
+import msgspec
 import pytest
 from faust.types import TP
 from hypothesis import HealthCheck, given, settings
@@ -101,10 +101,10 @@ async def test_a_snapshot_at_any_record_and_the_changelog_after_it_are_the_whole
     if not cut:
         return
     _, state, _ = recovered(*chunks[:cut])
-    packer_header = (snapshots.MAGIC, snapshots.FORMAT, storing.LAYOUT, TOPIC, PARTITION, state.recovered_to, state.last_checksum)
+    header = snapshots.Header(TOPIC, PARTITION, state.recovered_to, state.last_checksum)
     path = at(tmp_path).path(PARTITION)
     path.parent.mkdir(parents=True, exist_ok=True)
-    snapshots._write(path, packer_header, state)
+    snapshots._write(path, header, state)
 
     _, whole, log = recovered(*chunks)
     app, store, _ = created()
@@ -170,12 +170,12 @@ async def test_one_that_is_cut_off_is_noticed(tmp_path: Path, size: int, caplog:
     assert "is not used" in caplog.text
 
 
-@pytest.mark.parametrize("what", ["FORMAT", "MAGIC", "LAYOUT"])
+@pytest.mark.parametrize("what", ["MAGIC", "LAYOUT"])
 async def test_one_of_another_version_is_not_used(
     tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await written(tmp_path)
-    monkeypatch.setattr(storing if what == "LAYOUT" else snapshots, what, "another")
+    monkeypatch.setattr(*((storing, what, "another") if what == "LAYOUT" else (snapshots, what, b"onestop-snapshot-3\n")))
     assert at(tmp_path).header(PARTITION) is None
     assert "it is of another version of the program" in caplog.text
 
@@ -192,8 +192,10 @@ async def test_one_of_another_topic_or_partition_is_not_used(tmp_path: Path, cap
 
 async def test_one_whose_rows_make_no_sense_is_put_aside_and_ends_the_process(tmp_path: Path) -> None:
     path = await written(tmp_path)
-    header = (snapshots.MAGIC, snapshots.FORMAT, storing.LAYOUT, TOPIC, PARTITION, 3, 0)
-    packed = msgpack.packb(header) + msgpack.packb(("cases", [["S1"]]))
+    header = snapshots.Header(TOPIC, PARTITION, 3, 0)
+    rows = [("header", (storing.LAYOUT, header)), ("department", ["x", 1, 1, 1, 1, [[]], [[]], []]), ("cases", [[["S1", "no fact"]], []])]
+    pieces = [(name, msgspec.msgpack.encode(value)) for name, value in rows]
+    packed = snapshots.MAGIC + b"".join(snapshots._HEAD.pack(name.encode(), len(piece)) + piece for name, piece in pieces)
     path.write_bytes(packed + snapshots.zlib.crc32(packed).to_bytes(4, "big"))
     app, store, log = created()
     store.snapshots = at(tmp_path)
