@@ -22,7 +22,7 @@ MAX_PORT = 65_535
 EXAMPLES = {
     "broker": "kafka-1:9092,kafka-2:9092", "redis_url": "redis://127.0.0.1:6379/0", "partitions": "12", "replication": "3",
     "topic_prefix": "city-a-", "worker_address": "127.0.0.1:9101", "worker_advertised": "worker-1:9101",
-    "web_address": "127.0.0.1:8080", "timezone": "Asia/Shanghai",
+    "web_address": "127.0.0.1:8080", "metrics_shard": "2/4", "timezone": "Asia/Shanghai",
     "trusted_proxy": "true", "proxy_user_header": "X-Forwarded-User", "users_file": "/etc/onestop/users.yaml",
     "quarantine_limit": "0.2", "snapshot_seconds": "300", "lang": "zh", "log_level": "info", "log_format": "json",
     "kafka_security_protocol": "SASL_SSL", "kafka_sasl_mechanism": "SCRAM-SHA-512", "kafka_sasl_username": "onestop-worker",
@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         "of 0.0.0.0 or [::].",
     )
     web_address: str = Field("127.0.0.1:8080", description="Where `onestop web` listens; port 0 is any free one.")
+    metrics_shard: str = Field(
+        "1/1",
+        description="Which share of the departments `/metrics` of this `onestop web` tells about, `i/n` for the i-th of n, so that several "
+        "scrapes share the work of a province; pages and API show all.",
+    )
     trusted_proxy: bool = Field(
         False,
         description="A trusted proxy stands before the web server and the workers' metrics, or their ports are published on loopback or "
@@ -146,6 +151,12 @@ class Settings(BaseSettings):
         found = re.fullmatch(r"(?:\[[0-9a-fA-F:]+\]|[^\s:/,]+):([0-9]{1,5})", value)
         if found is None or int(found[1]) > MAX_PORT:
             raise ValueError(f"{value!r} is not host:port")
+        return value
+
+    @field_validator("metrics_shard")
+    @classmethod
+    def _share(cls, value: str) -> str:
+        share_of(value)
         return value
 
     @field_validator("redis_url")
@@ -235,6 +246,21 @@ class _SecretFiles(PydanticBaseSettingsSource):
         """Those that are named."""
         found = {name: self.get_field_value(self.settings_cls.model_fields[name], name)[0] for name in SECRETS}
         return {name: value for name, value in found.items() if value is not None}
+
+
+def share_of(text: str) -> tuple[int, int]:
+    """Which share, of how many.
+
+    >>> share_of("2/4")
+    (2, 4)
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise ValueError(f"{text!r} is not i/n, the i-th of n shares with i from 1 to n")
+    return int(found[1]), int(found[2])
 
 
 def load_settings(**overrides: Any) -> Settings:

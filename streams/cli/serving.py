@@ -5,11 +5,12 @@ import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
+import typer
 from redis import RedisError
 
-from models.settings import Settings, SettingsError
+from models.settings import Settings, SettingsError, share_of
 from streams.cli.broker import set_up_logging
 from streams.cli.offline import DepartmentOption, Json, PeriodOption
 from streams.cli.support import Exit, check_department, check_period, fail, output, print_json, say, the_settings
@@ -76,10 +77,14 @@ def projector() -> Exit:
     """
     from streams.projector import run  # noqa: PLC0415  # aiokafka takes its time to import
 
-    return _serve(run)
+    return _serve(run, the_settings())
 
 
-def web() -> Exit:
+def web(
+    shard: Annotated[
+        str | None, typer.Option("--shard", help="Tell in /metrics about the i-th of n shares of the departments only.", metavar="I/N")
+    ] = None,
+) -> Exit:
     """Serve scoreboard, API and metrics, until it is told to stop.
 
     Example: ONESTOP_WEB_ADDRESS=127.0.0.1:8080 onestop web
@@ -89,11 +94,17 @@ def web() -> Exit:
     # Each answer makes and drops many small things, none of them cyclic; looking for cycles took half the time of large ones.
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-    return _serve(run)
-
-
-def _serve(run: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> Exit:
     settings = the_settings()
+    if shard is not None:
+        try:
+            share_of(shard)
+        except ValueError as error:
+            fail(f"--shard: {error}; for example --shard 2/4")
+        settings = settings.model_copy(update={"metrics_shard": shard})
+    return _serve(run, settings)
+
+
+def _serve(run: Callable[[Settings, asyncio.Event], Awaitable[None]], settings: Settings) -> Exit:
     set_up_logging(settings)
     # It says by itself, once, what cannot be reached; aiokafka would say so at every try.
     logging.getLogger("aiokafka").propagate = False

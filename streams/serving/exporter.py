@@ -2,9 +2,11 @@
 
 import threading
 import time
+import zlib
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version as installed_version
 from itertools import chain, islice
@@ -30,6 +32,18 @@ DOUBTS = frozenset({"calendar_provisional", "period_open", "inspections_outstand
 # With more departments than this, interfaces and tables are exported only while something is wrong with them.
 MANY_DEPARTMENTS = 500
 LINES_A_PIECE = 10_000  # about a megabyte
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of so many shares of the departments. A department is in the same one in every process and version, and in no other."""
+
+    number: int = 1
+    of: int = 1
+
+    def has(self, department: str) -> bool:
+        """Whether a department is in it, by its code."""
+        return zlib.crc32(department.encode()) % self.of == self.number - 1
 
 
 class Scrape(ABC):
@@ -138,8 +152,9 @@ def _family(metric: Metric) -> Family:
 class ScoreboardCollector(Collector):
     """Reads the read model at each scrape; with Redis down it serves the last values and their true time."""
 
-    def __init__(self, model: ReadModel, messages: Counts | None = None) -> None:
+    def __init__(self, model: ReadModel, messages: Counts | None = None, shard: Shard = Shard()) -> None:
         self._model = model
+        self._shard = shard
         self._messages = no_messages() if messages is None else messages
         self._last: Snapshot | None = None
         self._kept: Kept = {}
@@ -176,6 +191,7 @@ class ScoreboardCollector(Collector):
         for (robot, outcome), count in self._messages.items():
             scrape.put("robot_messages_total", count, robot, outcome)
         scrape.put("build_info", 1, self._version)
+        scrape.put("scoreboard_shards", self._shard.of, str(self._shard.number))
         for indicator in INDICATORS:
             scrape.put("indicator_max_points", indicator.max_points, indicator.id)
         last_update = None if snapshot is None else snapshot.freshness.last_update
@@ -192,7 +208,7 @@ class ScoreboardCollector(Collector):
 
     def _snapshot(self) -> Snapshot | None:
         try:
-            snapshot = self._model.snapshot()
+            snapshot = self._model.snapshot(self._shard.has if self._shard.of > 1 else None)
         except (redis.RedisError, OSError):
             with self._lock:
                 self._errors += 1
@@ -302,7 +318,7 @@ def _put_cases(scrape: Scrape, held: DepartmentStatus, period: str) -> None:
 
 
 def _put_things(scrape: Scrape, snapshot: Snapshot) -> None:
-    many = len(snapshot.status.departments) > MANY_DEPARTMENTS
+    many = snapshot.departments > MANY_DEPARTMENTS
     scrape.each((interface for interface in snapshot.status.interfaces if not (interface.up and many)), _put_interface)
     scrape.each((table for table in snapshot.status.tables if table.overdue or not many), _put_table)
 

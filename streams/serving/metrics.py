@@ -76,6 +76,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     _gauge("scoreboard_last_update_timestamp_seconds", "The oldest heartbeat of a partition; 0 while one has never been heard of."),
     _gauge("rulesets_in_force", "Different rulesets that the heartbeats of the partitions name: 1, or scores are made by different rules."),
+    _gauge("scoreboard_shards", "Into how many shares the departments are divided for scraping; shard is the share told here.", "shard"),
     _gauge("scoreboard_collect_seconds", "Duration of reading the read model for this scrape."),
     Metric("redis_errors_total", "counter", "Scrapes that could not read the read model and served the last values."),
     Metric(

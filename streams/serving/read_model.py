@@ -87,6 +87,15 @@ class Status:
         """The departments' names by code."""
         return {code: department.name for code, department in self.departments.items()}
 
+    def only(self, shows: Callable[[str], bool]) -> "Status":
+        """What of it is about some departments; heartbeats are about all."""
+        return Status(
+            {code: record for code, record in self.departments.items() if shows(code)},
+            [record for record in self.interfaces if shows(record.department)],
+            [record for record in self.tables if shows(record.department)],
+            self.heartbeats,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AlertPage:
@@ -126,6 +135,7 @@ class Snapshot:
     periods: list[Period]
     scores: list[Measured | TotalRecord]
     status: Status
+    departments: int  # how many there are, also where only some are shown
     freshness: Freshness
     recount: Recount | None = None
 
@@ -240,14 +250,7 @@ class ReadModel:
     def status(self) -> Status:
         """All departments, interfaces, tables and heartbeats."""
         found = self._whole_status()
-        if self._only is None:
-            return found
-        return Status(
-            {code: record for code, record in found.departments.items() if self._shows(code)},
-            [record for record in found.interfaces if self._shows(record.department)],
-            [record for record in found.tables if self._shows(record.department)],
-            found.heartbeats,
-        )
+        return found if self._only is None else found.only(self._shows)
 
     def _whole_status(self) -> Status:
         return Kept(parse_status, _status).of(self._client.hgetall(self._layout.status))
@@ -337,8 +340,12 @@ class ReadModel:
                     yield record
             after = orders[-1].decode()
 
-    def snapshot(self) -> Snapshot:
-        """What the exporter exports: only the current and the previous period, whatever their states."""
+    def snapshot(self, shows: Callable[[str], bool] | None = None) -> Snapshot:
+        """What the exporter exports: only the current and the previous period, whatever their states.
+
+        Args:
+            shows: the departments that are exported, by their codes; None for all. Ranks and the states of periods stay those among all.
+        """
         now = self.now()
         current = self.time.period_of(now)
         labels = [period_label(period) for period in (current, current - 1)]
@@ -348,9 +355,18 @@ class ReadModel:
         pipeline.hgetall(self._layout.status)
         pipeline.get(self._layout.recount)
         *scores, status, recount = pipeline.execute()
+        if shows is not None:  # totals of all, for the ranks
+            scores = [
+                {name: value for name, value in held.items() if name.endswith(b"|total") or shows(name.partition(b"|")[0].decode())}
+                for held in scores
+            ]
         records = [record for kept, held in zip(self._snapshot_scores, scores, strict=True) for record in kept.of(held)]
-        parsed = self._snapshot_status.of(status)
-        return Snapshot(now, self._periods(labels, parsed), records, parsed, self.freshness(parsed), _recount(recount))
+        parsed = shown = self._snapshot_status.of(status)
+        if shows is not None:
+            records, shown = [record for record in records if shows(record.department)], parsed.only(shows)
+        return Snapshot(
+            now, self._periods(labels, parsed), records, shown, len(parsed.departments), self.freshness(parsed), _recount(recount)
+        )
 
     def _periods(self, labels: Sequence[str], status: Status | None = None) -> list[Period]:
         # A period is closed when it is for all departments, also for whoever sees one.

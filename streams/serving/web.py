@@ -22,11 +22,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.settings import Settings, SettingsError, host_and_port, is_loopback
+from models.settings import Settings, SettingsError, host_and_port, is_loopback, share_of
 from streams.clock import Clock
 from streams.serving import api, api_live, api_records, bridge, forms, pages, pages_live, problems, report_page, stream
 from streams.serving.access import STATIC, Access
-from streams.serving.exporter import ScoreboardCollector, create_registry
+from streams.serving.exporter import ScoreboardCollector, Shard, create_registry
 from streams.serving.limits import Limits
 from streams.serving.pages import login
 from streams.serving.read_model import ReadModel, open_read_model
@@ -100,7 +100,7 @@ def create_app(settings: Settings, model: ReadModel, workers: Workers | None = N
     app.state.templates = pages.Templates()
     app.state.workers = workers or Workers(settings)
     messages = no_messages()
-    app.state.collector = ScoreboardCollector(model, messages)
+    app.state.collector = ScoreboardCollector(model, messages, Shard(*share_of(settings.metrics_shard)))
     app.state.robots = open_robots(settings, messages)
     problems.install(app, settings, pages.error_page)
     app.add_api_route("/healthz", healthz, include_in_schema=False)

@@ -32,7 +32,7 @@ WITHOUT_CATALOGUE = "11439900MB3G29GR93"
 class CityInMemory:
     """What the exporter asks of the read model."""
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, shows: object = None) -> Snapshot:
         """The city as of now."""
         now = int(time.time() * SECOND)
         as_of, yesterday = format_instant(now, ZONE), format_instant(now - 86_400 * SECOND, ZONE)
@@ -54,7 +54,7 @@ class CityInMemory:
             for place, label in enumerate(PERIODS)
         ]
         scores = [record for label in PERIODS for record in _scores(label, common)]
-        return Snapshot(now, periods, scores, status, Freshness(now, (), (), now))
+        return Snapshot(now, periods, scores, status, len(CITY), Freshness(now, (), (), now))
 
 
 def _scores(period: str, common: dict[str, Any]) -> Iterator[AnyRecord]:

@@ -18,7 +18,7 @@ REQUIRED = {
         "Watchdog ScoreboardAbsent ScoreboardStale WorkerDown HeartbeatStuck ConsumerStalled LagGrowing ScoringSlowBudgetBurn RecoverySlow "
         "Quarantine TopicPaused BalanceDifference SnapshotFailing RecountMismatch RecountStale DuplicateStorm LateEventsHigh WrongPartitioner "
         "DepartmentUnscored ScoreJump CasesDueSoon CasesOverdue OverdueDeductionCap IndicatorForcedZero IndicatorNearCliff RequestsDueSoon "
-        "InterfaceDown InterfaceFlapping TableStale AllInterfacesDown HolidayCalendarMissing CardinalityBudget RobotFailing RulesetsDiffer"
+        "InterfaceDown InterfaceFlapping TableStale AllInterfacesDown HolidayCalendarMissing CardinalityBudget RobotFailing RulesetsDiffer ShardAbsent"
     ).split()
 }
 ABOUT_THE_PIPELINE = {"pipeline", "sources", "speed", "days"}

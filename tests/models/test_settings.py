@@ -22,6 +22,7 @@ WRONG = [
     *(("TOPIC_PREFIX", value) for value in ("a b", "城市", "a/b", "x" * 65, "a\n")),
     *(("WORKER_ADDRESS", value) for value in ("", "9101", "127.0.0.1", "http://127.0.0.1:9101", "127.0.0.1:65536", "127.0.0.1:1,127.0.0.1:2")),
     *(("WEB_ADDRESS", value) for value in ("", "8080", "localhost:99999", "127.0.0.1:1,127.0.0.1:2")),
+    *(("METRICS_SHARD", value) for value in ("", "x", "2", "0/4", "5/4", "0/0", "1/2/3", "1/ 2", "-1/4", "1/99999")),
     *(("TIMEZONE", value) for value in ("", "Asia", "Beijing", "+08:00", "Asia/Shanghai ", "../etc/passwd", "/etc/localtime")),
     *(("LANG", value) for value in ("", "ZH", "fr")),
     *(("LOG_LEVEL", value) for value in ("", "INFO", "loud")),
@@ -46,7 +47,7 @@ def test_a_wrong_value_is_named_with_its_fault_and_an_example(monkeypatch: pytes
     [
         ("BROKER", "kafka-1:9092,kafka-2:9092"), ("BROKER", "[::1]:9092"), ("REDIS_URL", "rediss://:secret@redis:6380/1"),
         ("REDIS_URL", "unix:///run/redis.sock"), ("PARTITIONS", "1"), ("TOPIC_PREFIX", ""), ("TOPIC_PREFIX", "city-a."),
-        ("WORKER_ADDRESS", "0.0.0.0:0"), ("WEB_ADDRESS", "[::1]:8080"), ("TIMEZONE", "UTC"), ("LANG", "zh"), ("LOG_LEVEL", "debug"),
+        ("WORKER_ADDRESS", "0.0.0.0:0"), ("WEB_ADDRESS", "[::1]:8080"), ("METRICS_SHARD", "4/4"), ("TIMEZONE", "UTC"), ("LANG", "zh"), ("LOG_LEVEL", "debug"),
         ("LOG_FORMAT", "json"),
     ],
 )  # fmt: skip

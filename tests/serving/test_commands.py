@@ -88,6 +88,16 @@ def test_the_web_server_refuses_other_addresses(settings: Settings) -> None:
     assert "reverse proxy" in line
 
 
+@pytest.mark.parametrize("shard", ["0/4", "5/4", "x"])
+def test_the_web_server_refuses_what_is_no_shard(settings: Settings, shard: str) -> None:
+    done = onestop(settings, "web", "--shard", shard)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "--shard: " in line
+    assert repr(shard) in line
+    assert line.endswith("; for example --shard 2/4")
+
+
 def ended(process: subprocess.Popen[Any], how: signal.Signals) -> float:
     started = time.monotonic()
     process.send_signal(how)
@@ -100,12 +110,16 @@ def test_the_web_server_runs_until_it_is_told_to_stop(settings: Settings, how: s
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    process = subprocess.Popen([*ONESTOP, "web"], env=environment(settings, ONESTOP_WEB_ADDRESS=address), stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*ONESTOP, "web", "--shard", "2/4"], env=environment(settings, ONESTOP_WEB_ADDRESS=address), stderr=subprocess.PIPE
+    )
     assert process.stderr is not None
     with process.stderr:
         assert any(f"http://{address}/".encode() in line for line in iter(process.stderr.readline, b""))
         with urllib.request.urlopen(f"http://{address}/healthz", timeout=5) as answer:
             assert answer.status == 200
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+            assert b'govscore_scoreboard_shards{shard="2"} 4.0' in answer.read()
         assert ended(process, how) < 2.5
 
 

@@ -19,7 +19,7 @@ from models.settings import Settings, load_settings
 from scoring.indicators import INDICATORS
 from streams.embedded import EmbeddedRedis
 from streams.serving.connection import connect, connect_async
-from streams.serving.exporter import ScoreboardCollector, create_registry
+from streams.serving.exporter import ScoreboardCollector, Shard, create_registry
 from streams.serving.layout import Layout, stamped
 from streams.serving.metrics import METRICS, PREFIX
 from streams.serving.read_model import Kept, ReadModel, open_read_model
@@ -60,6 +60,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     "table_overdue": ("department", "table"),
     "scoreboard_last_update_timestamp_seconds": (),
     "rulesets_in_force": (),
+    "scoreboard_shards": ("shard",),
     "scoreboard_collect_seconds": (),
     "redis_errors_total": (),
     "robot_messages_total": ("robot", "outcome"),
@@ -69,8 +70,8 @@ RECOUNT = Recount(at="2020-11-10T03:00:00+08:00", seconds=7.5, events=9, records
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def samples(model: ReadModel) -> Samples:
-    text = ScoreboardCollector(model).text().decode()
+def samples(model: ReadModel, shard: Shard = Shard()) -> Samples:  # noqa: B008  # frozen
+    text = ScoreboardCollector(model, shard=shard).text().decode()
     return {(s.name, frozenset(s.labels.items())): s.value for family in parse(text) for s in family.samples}
 
 
@@ -280,6 +281,44 @@ async def test_with_very_many_departments_only_what_is_wrong(
     found = samples(model)
     assert {dict(labels)["interface"] for _, labels in found if "interface" in dict(labels)} == {"down"}
     assert {dict(labels)["table"] for _, labels in found if "table" in dict(labels)} == {"bad"}
+
+
+async def test_shards_share_the_departments_and_each_says_what_is_of_none(
+    full: ReadModel, writer: Writer, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also ranks, states of periods and what is left out of a large city are those of the whole city."""
+    monkeypatch.setattr("streams.serving.exporter.MANY_DEPARTMENTS", 5)
+    codes = [f"11439900MB{number:07}X" for number in range(7)]
+    await write(
+        writer,
+        layout,
+        *(record for place, code in enumerate(codes) for record in scores(code, points=str(50 + place))),
+        *map(status, codes),
+    )
+
+    def changing(sample: tuple[str, frozenset[tuple[str, str]]]) -> bool:
+        return sample[0].endswith(("_scoreboard_shards", "_collect_seconds"))
+
+    def of_departments(found: Samples) -> Samples:
+        return {sample: value for sample, value in found.items() if "department" in dict(sample[1])}
+
+    whole, shards = samples(full), [samples(full, Shard(number, 3)) for number in (1, 2, 3)]
+    shared = [of_departments(shard) for shard in shards]
+    assert all(shared)
+    assert sum(map(len, shared)) == len(of_departments(whole))
+    assert {sample: value for shard in shared for sample, value in shard.items()} == of_departments(whole)
+    for number, shard in enumerate(shards, 1):
+        assert of(shard, "scoreboard_shards", shard=str(number)) == 3
+        assert {s: v for s, v in (shard.items() - of_departments(shard).items()) if not changing(s)} == {
+            s: v for s, v in (whole.items() - of_departments(whole).items()) if not changing(s)
+        }
+
+
+def test_a_department_stays_in_its_shard() -> None:
+    """With another assignment, two versions of the program would tell of a department twice, or not at all."""
+    codes = ("11439900MBCEU9EF55", "11439900MBBCD28M9B", "11439900MB3G29GR93")
+    assert [[n for n in range(1, 5) if Shard(n, 4).has(code)] for code in codes] == [[2], [2], [1]]
+    assert all(Shard().has(code) for code in codes)
 
 
 async def test_a_later_scrape_says_what_a_first_one_says(
