@@ -3,7 +3,7 @@
 from kit.frame import Board, Row, freshness
 from kit.looks import BAD, FEW_ARE_GOOD, GOOD, NOTICE, SOME_IS_GOOD, UP, WARN, Steps
 from kit.panels import Column, Line, Lines, Number, Table, by_label
-from kit.queries import LINES, grown, quantile, rate
+from kit.queries import LINES, grown, latest, quantile, rate
 
 from models.text import Text
 
@@ -17,7 +17,7 @@ NUMBERS = [
     Number(
         title=Text("worker 进程", "Workers"),
         description=Text("能抓取到的 worker 进程。一个也没有时不再计分。", "Worker processes that answer. With none, nothing is scored."),
-        width=4,
+        width=3,
         query='sum(up{job="worker"}) or vector(0)',
         steps=SOME_IS_GOOD,
     ),
@@ -44,7 +44,7 @@ NUMBERS = [
     Number(
         title=Text("恢复中的 worker", "Workers recovering"),
         description=Text("正在从变更日志读回状态的 worker；其分区暂不计分。", "Workers that read their state back; their partitions wait."),
-        width=4,
+        width=3,
         query="sum(govscore_recovery_in_progress)",
         steps=FEW_ARE_GOOD,
     ),
@@ -54,9 +54,20 @@ NUMBERS = [
             "各 worker 见到的再均衡次数之和；频繁发生说明有 worker 反复退出。",
             "Seen by all workers together; many of them mean that a worker keeps ending.",
         ),
-        width=4,
+        width=3,
         query=grown("rebalances_total"),
         steps=[(None, GOOD), (10, NOTICE), (50, WARN)],
+    ),
+    Number(
+        title=Text("生效的规则集", "Rulesets in force"),
+        description=Text(
+            "各分区心跳中不同的规则集数。应为 1；多于 1 时各部门的得分不可比，onestop doctor 指出是哪些 worker。0：还没有心跳写明。",
+            "Different rulesets in the heartbeats of the partitions: 1, or scores cannot be compared; `onestop doctor` names the workers. "
+            "0: no heartbeat names one yet.",
+        ),
+        width=3,
+        query=f"max({latest('rulesets_in_force')})",
+        steps=[(None, GOOD), (2, BAD)],
     ),
 ]
 
