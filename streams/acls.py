@@ -55,7 +55,7 @@ RULES = (
     Rule("worker", "TOPIC", (CONTROL,), ("READ",), "which topics are paused"),
     Rule("worker", "GROUP", (APP,), ("READ",), "shares the partitions, commits"),
     Rule("projector", "TOPIC", PROJECTED, ("READ", "WRITE"), "reads; appends a newer record again behind one that came late"),
-    Rule("projector", "TOPIC", ("adjustments", AUDIT), ("READ",), "reads"),
+    Rule("projector", "TOPIC", ("adjustments", AUDIT, "quarantine"), ("READ",), "reads"),
     Rule("web", "TOPIC", (TOPIC_OF_TYPE["sample.drawn"], AUDIT), ("WRITE",), "publishes what people record on its pages, and who did"),
     Rule("source", "TOPIC", SOURCES, ("WRITE",), "publishes events; may be narrowed to some of the topics"),
     Rule("operator", "TOPIC", INPUT_TOPICS, ("READ", "WRITE", "DESCRIBE_CONFIGS"), "publishes, closes periods, draws samples"),

@@ -1,7 +1,8 @@
-"""`onestop projector`: brings scores, status, alerts, adjustments and audit into the read model. It holds no state.
+"""`onestop projector`: brings scores, status, alerts, adjustments and audit into the read model, and counts the quarantine.
 
-How far it has read lies in Redis and is written together with the records, in one step. So a wiped Redis is rebuilt from the topics, and
-several projectors may run: whoever finds other offsets than those he wrote has written nothing, and reads on from there.
+It holds no state: how far it has read lies in Redis and is written together with the records, in one step. So a wiped Redis is rebuilt
+from the topics, and several projectors may run: whoever finds other offsets than those he wrote has written nothing, and reads on from
+there.
 """
 
 import asyncio
@@ -211,7 +212,7 @@ class Projector:
             for record in found:
                 try:
                     again = any(name == AGAIN_HEADER for name, _ in record.headers)
-                    batch.append(row_of(self._layout, topic, record.key, record.value, again=again))
+                    batch.append(row_of(self._layout, topic, record.key, record.value, headers=record.headers, again=again))
                     origins.append(record)
                 except MalformedRecordError as error:
                     self._leave_out(record, error)

@@ -73,6 +73,8 @@ def scores(period: PeriodOption = None, department: DepartmentOption = None, jso
 def projector() -> Exit:
     """Run a projector: it brings scores, status, alerts, adjustments and audit from Kafka into Redis, until it is told to stop.
 
+    It also counts there what is in quarantine.
+
     Example: ONESTOP_REDIS_URL=redis://10.0.0.5:6379/0 onestop projector
     """
     from streams.projector import run  # noqa: PLC0415  # aiokafka takes its time to import

@@ -85,6 +85,16 @@ class Layout:
         return f"{self.base}audit:order"
 
     @property
+    def quarantine(self) -> str:
+        """Hash id of a quarantined record → `topic|reason|state`."""
+        return f"{self.base}quarantine"
+
+    @property
+    def quarantine_counts(self) -> str:
+        """Hash `topic|reason|state` → how many records."""
+        return f"{self.quarantine}:counts"
+
+    @property
     def changes(self) -> str:
         """Stream of the last some 10,000 changes: `topic` (scores, status, alerts), `name` (the field), `record` (JSON; empty: gone)."""
         return f"{self.base}changes"

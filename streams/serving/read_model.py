@@ -114,6 +114,16 @@ class AuditPage:
     cursor: str | None = None
 
 
+@dataclass(slots=True)
+class Quarantined:
+    """How many records of a topic are in quarantine for a reason, and how many of them nobody has dealt with."""
+
+    topic: str
+    reason: str
+    records: int = 0
+    open: int = 0
+
+
 class Measured(msgspec.Struct, frozen=True, gc=False):
     """What is exported of a `ScoreRecord`: 3,000 departments have 100,000, and whole ones take long to read and much memory to keep."""
 
@@ -339,6 +349,17 @@ class ReadModel:
                 if seen and action in (None, record.action) and department in (None, record.department):
                     yield record
             after = orders[-1].decode()
+
+    def quarantine(self) -> list[Quarantined]:
+        """What is in quarantine by topic and reason, the most that nobody has dealt with first."""
+        found: dict[tuple[str, str], Quarantined] = {}
+        for name, count in self._client.hgetall(self._layout.quarantine_counts).items():
+            where, _, state = name.decode().rpartition("|")
+            topic, _, reason = where.partition("|")
+            held = found.setdefault((topic, reason), Quarantined(topic, reason))
+            held.records += int(count)
+            held.open += int(count) if state == "open" else 0
+        return sorted(found.values(), key=lambda held: (-held.open, -held.records, held.topic, held.reason))
 
     def snapshot(self, shows: Callable[[str], bool] | None = None) -> Snapshot:
         """What the exporter exports: only the current and the previous period, whatever their states.

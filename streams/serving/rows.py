@@ -1,7 +1,8 @@
 """From a consumed record of an output topic to the row that the read model keeps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from models.records import (
     TotalRecord,
 )
 from scoring.scores import AnyRecord
+from streams.quarantine import State
 from streams.serving.layout import Layout, order_of, stamped
 
 StatusRecord = DepartmentStatus | InterfaceStatus | TableStatus | Heartbeat
@@ -40,7 +42,15 @@ class Row:
     again: bool = False  # appended by a projector to put an older record in its place
 
 
-def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None, *, again: bool = False) -> Row:
+def row_of(
+    layout: Layout,
+    topic: str,
+    key: bytes | None,
+    value: bytes | None,
+    *,
+    headers: Iterable[tuple[str, bytes | None]] = (),
+    again: bool = False,
+) -> Row:
     """The row of a record.
 
     Args:
@@ -48,6 +58,7 @@ def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None, *
         topic: without prefix.
         key: the record's key.
         value: the record's value; None is a tombstone.
+        headers: the record's headers, which say all that is kept of one in quarantine.
         again: a projector has appended it to put an older record in its place.
 
     Raises:
@@ -57,9 +68,12 @@ def row_of(layout: Layout, topic: str, key: bytes | None, value: bytes | None, *
         raise MalformedRecordError("it has no key")
     try:
         name = key.decode()
+        if topic == QUARANTINE:
+            said = {header: (text or b"").decode(errors="replace") for header, text in headers}
+            return replace(_quarantined(layout, name, said), topic=topic)
         if value is None:
             return replace(_tombstone(layout, topic, name), topic=topic)
-        return replace(TOPICS[topic](layout, name, value), topic=topic, again=again)
+        return replace(READERS[topic](layout, name, value), topic=topic, again=again)
     except UnicodeDecodeError as error:
         raise MalformedRecordError(f"its key is not UTF-8: {error}") from None
     except ValidationError as error:
@@ -98,9 +112,20 @@ def _audit(layout: Layout, _: str, value: bytes) -> Row:
     return Row(layout.audit, record.id, _value(0, record.at, value), order_of(parse_instant(record.at), record.id))
 
 
-TOPICS: Mapping[str, Callable[[Layout, str, bytes], Row]] = {
+def _quarantined(layout: Layout, name: str, said: Mapping[str, str]) -> Row:
+    """Of an entry where it is counted, of what was done about one its state: `streams/quarantine.py`."""
+    if "reason" in said:
+        return Row(layout.quarantine, name, b"open", f"{name.partition('|')[0]}|{said['reason']}")
+    if said.get("state") in get_args(State):
+        return Row(layout.quarantine, name, said["state"].encode())
+    raise MalformedRecordError("it says neither a reason nor a state")
+
+
+QUARANTINE = "quarantine"
+READERS: Mapping[str, Callable[[Layout, str, bytes], Row]] = {
     "scores": _score, "status": _status, "alerts": _alert, "adjustments": _adjustment, "audit": _audit,
 }  # fmt: skip
+TOPICS = (*READERS, QUARANTINE)
 
 
 def parse_score(name: str, value: bytes) -> AnyRecord:

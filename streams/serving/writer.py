@@ -52,6 +52,14 @@ for i = first, #ARGV, 6 do
       redis.call('HSET', key, name, value)
       if topic == 'audit' then redis.call('ZADD', audited, 0, index) end
     end
+  elseif topic == 'quarantine' then
+    -- A record put there twice is one; what was done about one comes behind it.
+    if (held ~= false) == (index == '') then
+      local now = (held and string.match(held, '^(.*)|') or index) .. '|' .. value
+      if held then redis.call('HINCRBY', key .. ':counts', held, -1) end
+      redis.call('HINCRBY', key .. ':counts', now, 1)
+      redis.call('HSET', key, name, now)
+    end
   -- Between the older record and the one appended again, a worker may have deleted the key and begun anew: what is held then stays.
   elseif value ~= '' and held and (older or (again == '1' and held ~= value)) then
     stale[#stale + 1] = {(i - first) / 6, held}

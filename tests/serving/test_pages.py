@@ -19,6 +19,7 @@ from streams.serving.layout import Layout
 from streams.serving.pages.audit import ACTIONS
 from streams.serving.pages.department import trend_of
 from streams.serving.read_model import ALERT_KINDS, ReadModel
+from streams.serving.rows import row_of
 from streams.serving.texts import REASONS, TEXTS, reason_text, span_text
 from streams.serving.texts_live import LIVE_TEXTS
 from streams.serving.users import User, Users, write_users
@@ -385,10 +386,12 @@ async def test_what_is_down_comes_first(settings: Settings, model: ReadModel, wr
 @pytest.mark.usefixtures("fill")
 async def test_data_quality(settings: Settings, model: ReadModel, writer: Writer, layout: Layout) -> None:
     await write(writer, layout, beat(1, NOW + 1, lag=5, catching_up=True))
+    bad = [row_of(layout, "quarantine", b"cases|0|%d" % n, b"", headers=[("reason", EVIL.encode())]) for n in range(3)]
+    await writer.apply([*bad, row_of(layout, "quarantine", b"cases|0|1", None, headers=[("state", b"dismissed")])], {}, {})
     texts = " ".join("".join(read((await ask(app_in(settings, model, "en"), f"/quality?period={BEFORE}")).text).texts).split())
     for shown in (
         "Records waiting 5", "1backlog5", "0in time0", "Ended 2020-11-10 12:00 after 12.3 s: read 1000 events, compared 340 records, 2 different, 1 not compared.",
-        "points: 1.25", f"{EVIL}: 2.5", "events not in the changelog 3", "OF-B", "1 h 0 min ago", "A backlog is being worked through",
+        f"cases{EVIL}32", "Quarantine: Not dealt with 2", "points: 1.25", f"{EVIL}: 2.5", "events not in the changelog 3", "OF-B", "1 h 0 min ago", "A backlog is being worked through",
     ):  # fmt: skip
         assert shown in texts, shown
 

@@ -24,6 +24,7 @@ from streams import projector as module
 from streams import topics
 from streams.embedded import EmbeddedBroker, EmbeddedRedis, free_ports
 from streams.projector import AGAIN_HEADER, Projector, run
+from streams.quarantine import fold
 from streams.serving.connection import connect_async
 from streams.serving.layout import Layout, layout_of, record_of
 from streams.serving.read_model import open_read_model
@@ -319,6 +320,41 @@ async def test_who_ends_before_appending_again_comes_upon_the_older_record_again
         assert [orjson.loads(value or b"")["version"] for value in values] == [5, 4, 5]
 
     await in_a_world(redis_server.url, 1, act)
+
+
+@pytest.mark.usefixtures("on_a_log")
+async def test_the_quarantine_is_counted_by_record_and_state(redis_server: EmbeddedRedis) -> None:
+    """As the command that lists it does: a record put there twice is one, and the last of what was done about it counts."""
+
+    async def act(world: World) -> None:
+        def say(name: str, **headers: str) -> None:
+            value = b"the record" if "reason" in headers else None
+            encoded = [(header, said.encode()) for header, said in headers.items()]
+            world.log.append(world.settings.topic("quarantine"), name.encode(), value, headers=encoded)
+
+        for number in range(9):
+            say(f"cases|0|{number}", reason="not_json" if number % 3 else "missing_field")
+        for number in (0, 1, 2, 1):
+            say(f"cases|0|{number}", state="retried", by="wang.li", at="1")
+        say("cases|0|1", state="dismissed", by="wang.li", at="2")
+        say("cases|0|2", reason="not_json")  # once more, by a worker that ended before it committed
+        say("cases|0|77", state="dismissed", by="wang.li", at="2")  # of which there is no record
+        say("licences|1|0", reason="wrong_key")
+        model = open_read_model(world.settings, StandingClock())
+        for _ in range(2):
+            await world.settle()
+            listed = fold(record for found in world.log.partitions.values() for record in found if record.topic.endswith("quarantine"))
+            counts = {(held.topic, held.reason): (held.records, held.open) for held in model.quarantine()}
+            for (topic, reason), counted in counts.items():
+                states = [h.state for h in listed.values() if (h.place[0], h.headers["reason"]) == (topic, reason)]
+                assert counted == (len(states), states.count("open"))
+            assert counts == {("cases", "not_json"): (6, 4), ("cases", "missing_field"): (3, 2), ("licences", "wrong_key"): (1, 1)}
+            assert list(counts) == [("cases", "not_json"), ("cases", "missing_field"), ("licences", "wrong_key")]
+            await world.wipe()
+            assert model.quarantine() == []
+        model.close()
+
+    await in_a_world(redis_server.url, 2, act)
 
 
 @pytest.mark.usefixtures("on_a_log")

@@ -244,6 +244,7 @@ async def test_only_the_last_changes_are_kept(writer: Writer, layout: Layout, cl
         ("adjustments", b"k", None, "no value"),
         ("audit", b"1", b'{"id": "1", "action": "period.forgotten"}', "action"),
         ("audit", b"1", None, "no value"),
+        ("quarantine", b"cases|0|1", b"{", "neither a reason nor a state"),
     ],
 )
 def test_what_cannot_be_kept_says_why(topic: str, key: bytes | None, value: bytes | None, says: str) -> None:

@@ -1,4 +1,4 @@
-"""`/quality`: how far what is shown can be relied on: heartbeats and lag, the last recount, facts that came after a closing."""
+"""`/quality`: how far what is shown can be relied on: heartbeats and lag, last recount, quarantine, facts that came after a closing."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
@@ -16,7 +16,7 @@ router = APIRouter(default_response_class=HTMLResponse)
 
 @router.get("/quality")
 def quality(request: Request, model: Model, period: PeriodQuery = None) -> Response:
-    """Heartbeats, departments by their last event, the last recount, and what came too late for a period."""
+    """Heartbeats, departments by their last event, the last recount, the quarantine, and what came too late for a period."""
     pages, status, now = get_pages(request), model.status(), model.now()
     label = period or model.default_period()
     user: User = request.state.user
@@ -40,6 +40,7 @@ def quality(request: Request, model: Model, period: PeriodQuery = None) -> Respo
         differences=[]
         if recount is None
         else [d for d in recount.differences if user.departments is None or d.department in user.departments],
+        quarantine=model.quarantine(),
         late=[(entry, local_text(model, entry.arrived_at)) for entry in late[-SHOWN_ADJUSTMENTS:]],
         late_count=len(late),
     )
