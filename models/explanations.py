@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from models.records import Record, ScoreRecord
+from models.text import Language
 
 CaseState = Literal["open", "due_soon", "overdue", "suspended"]
 CASE_STATES: tuple[CaseState, ...] = ("open", "due_soon", "overdue", "suspended")
@@ -48,6 +49,11 @@ class Explanation(Record):
     )
     next_cursor: str | None = Field(None, description="`cursor` of the next page; null on the last")
     closing: str | None = Field(None, description="of a closed period the id of its closing: the evidence is what had arrived by then")
+    other_ruleset: dict[Language, str] | None = Field(
+        None,
+        description="a sentence, in Chinese and in English, where the record was frozen under another ruleset than it is explained with: "
+        "the rows may not add up to it then",
+    )
 
 
 class Suspension(Record):

@@ -1,6 +1,7 @@
 """Explanations: a score, its formula with the numbers in it, and everything counted for and against, a page at a time.
 
-Headline and evidence come from the same contributions: the numerators and denominators of all pages add up to those of the record.
+Headline and evidence come from the same contributions: the numerators and denominators of all pages add up to those of the record. Only a
+record that was frozen under other rules than those of now may be another one; then the explanation says so.
 """
 
 from fractions import Fraction
@@ -11,7 +12,7 @@ from models.explanations import EvidenceRow, Explanation, Side, SourceEvent
 from models.facts import AT, CODE, EVENT_ID
 from models.instants import format_instant
 from models.records import ScoreRecord
-from models.text import Text
+from models.text import Language, Text
 from scoring.evidence import Evidence, Gathered, Order, gather, order_of
 from scoring.indicators.base import Exact, Indicator
 from scoring.scores import score_indicator
@@ -19,6 +20,10 @@ from scoring.view import View
 
 # With more weights than these a sum is told without its terms.
 SHOWN_TERMS = 6
+OTHER_RULESET = Text(
+    "本期按规则集 {held} 关闭，以下依据按 {used} 计算：各项之和与失分可能和冻结的得分不一致。",
+    "The period was closed under ruleset {held} and is explained with {used}: sums and costs may differ from the frozen score.",
+)
 ZEROES = Text("使该项判零", "sets the indicator to 0")
 
 
@@ -63,7 +68,16 @@ def explanation(
         evidence=[_row(indicator, view, entry, costs) for entry in shown],
         next_cursor=cursor(order_of(shown[-1])) if more else None,
         closing=closing,
+        other_ruleset=_other_ruleset(record.ruleset, view.rules.identity),
     )
+
+
+def _other_ruleset(held: str, used: str) -> dict[Language, str] | None:
+    """What is said of a record made under other rules than those that explain it: the rules of back then are not kept."""
+    if held == used:
+        return None
+    said = OTHER_RULESET
+    return {"zh": said.zh.format(held=held, used=used), "en": said.en.format(held=held, used=used)}
 
 
 def cursor(order: Order) -> str:

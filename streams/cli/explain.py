@@ -120,6 +120,8 @@ def _print(indicator: Indicator, explanation: Explanation) -> None:
                 f"The period is closed ({explanation.closing}): this is what had arrived by then.",
             )
         )
+    if explanation.other_ruleset is not None:
+        console.print(explanation.other_ruleset[language], style="yellow", markup=False)
     entries, against = explanation.evidence, explanation.counted["against"]
     console.print(say(f"计入 {len(entries)} 项，其中 {against} 项失分。", f"{len(entries)} things counted, {against} of them against."))
     table = Table(pad_edge=False)

@@ -60,6 +60,7 @@ def explain(
         cell=pages.cell(record),
         with_numbers=f"{found.with_numbers.rpartition('; ')[0]}; {points_text(indicator, record, verb)}",
         closing=found.closing,
+        other_ruleset=None if found.other_ruleset is None else found.other_ruleset[language],
         adjustments=[(entry, local_text(model, entry.arrived_at)) for entry in model.adjustments(period, code, identifier)],
         side=side,
         counted=found.counted,

@@ -8,6 +8,7 @@ import pytest
 
 from scoring.indicators import BY_ID
 from tests.cli.conftest import AS_OF, Cli, lines
+from tests.serving.workers import CityWorkers, city_of
 from tests.support.builder import D1, D2, History
 
 
@@ -20,7 +21,17 @@ def test_json_adds_up_to_the_record_of_score(cli: Cli, city_file: Path, indicato
     result = explain(cli, city_file, indicator, "--json")
     assert (result.code, result.err) == (0, "")
     (explanation,) = result.records
-    assert list(explanation) == ["record", "title", "formula", "with_numbers", "counted", "evidence", "next_cursor", "closing"]
+    assert list(explanation) == [
+        "record",
+        "title",
+        "formula",
+        "with_numbers",
+        "counted",
+        "evidence",
+        "next_cursor",
+        "closing",
+        "other_ruleset",
+    ]
     scored = cli("score", city_file, *AS_OF, "--json", "--department", D1, "--period", "2020-09").records
     assert explanation["record"] in scored
     for side in ("numerator", "denominator"):
@@ -137,3 +148,16 @@ def test_the_explanation_is_one_line_of_json(cli: Cli, city_file: Path) -> None:
     assert out.endswith("}\n")
     assert out.count("\n") == 1
     assert json.loads(out)["title"] == "数据共享有效性"
+
+
+@pytest.mark.parametrize(
+    ("language", "says"), [("zh", "本期按规则集 city@1 关闭"), ("en", "closed under ruleset city@1 and is explained with default@")]
+)
+def test_a_score_frozen_under_other_rules_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch, language: str, says: str) -> None:
+    city = city_of(History(D1).case("S1", issued="2020-09-10"))
+    for ruleset in ("city@1", None):
+        workers = CityWorkers(city, closing="auto|2020-09", ruleset=ruleset)
+        workers.close = lambda: None  # type: ignore[method-assign]
+        monkeypatch.setattr("streams.cli.explain.Workers", lambda _, workers=workers: workers)
+        out = " ".join(cli("explain", D1, "2020-09", "case_aggregation", LANG=language).out.split())
+        assert (says in out) == (ruleset is not None)

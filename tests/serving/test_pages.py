@@ -358,6 +358,23 @@ async def test_an_explanation_shows_why(settings: Settings, model: ReadModel) ->
     assert "is not an indicator" in answer.json["detail"]
 
 
+@pytest.mark.parametrize(
+    ("language", "says"), [("zh", "本期按规则集 <b>@1 关闭"), ("en", "was closed under ruleset <b>@1 and is explained with default@")]
+)
+@pytest.mark.parametrize("ruleset", ["<b>@1", None])
+async def test_an_explanation_with_other_rules_than_those_of_the_closing_says_so(
+    settings: Settings, model: ReadModel, language: str, says: str, ruleset: str | None
+) -> None:
+    workers = CityWorkers(city_of(History(A).case("S1", issued="2020-10-10")), closing="auto|2020-10", ruleset=ruleset)
+    app = create_app(settings.model_copy(update={"lang": language}), model, workers)
+    url = f"/explain/{A}/{BEFORE}/case_aggregation"
+    texts = "".join(read((await ask(app, url)).text).texts)
+    adds_up = {"zh": "与冻结的得分一致", "en": "it adds up to the frozen score"}[language]
+    assert (says in texts, adds_up in texts) == (ruleset is not None, ruleset is None)
+    said = (await ask(app, f"/api/v1{url}")).json["other_ruleset"]
+    assert said is None if ruleset is None else says in said[language]
+
+
 async def test_an_explanation_is_paged(settings: Settings, model: ReadModel) -> None:
     history = History(A).add("department.docking_changed", "2020-10-01")
     for n in range(250):

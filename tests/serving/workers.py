@@ -31,11 +31,12 @@ def city_of(*histories: History, now: int = NOW) -> LiveCity:
 
 
 class CityWorkers(Workers):
-    """`closing`: all periods are said to have been closed by it."""
+    """`closing`: all periods are said to have been closed by it; `ruleset`: under that one, where it was another."""
 
-    def __init__(self, city: LiveCity, closing: str | None = None) -> None:
+    def __init__(self, city: LiveCity, closing: str | None = None, ruleset: str | None = None) -> None:
         self.city = city
         self.closing = closing
+        self.ruleset = ruleset
         self.asked: list[Filter] = []
 
     def explain(self, department: str, period: str, indicator: str, *, after: str | None = None, **given: Any) -> Explanation:
@@ -46,6 +47,7 @@ class CityWorkers(Workers):
             raise RefusedQueryError(404, f"there is no indicator {indicator!r}")
         found, view = BY_ID[indicator], View(held, parse_period(period))
         record, _ = score_indicator(found, view)
+        record = record.model_copy(update={"ruleset": self.ruleset or record.ruleset})
         begin = None if after is None else parse_cursor(after)
         return explanation(found, view, record, gather(found, view), after=begin, closing=self.closing, **given)
 

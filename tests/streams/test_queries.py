@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
@@ -338,6 +339,33 @@ async def test_a_closed_period_is_explained_by_what_had_arrived(serve: Any, monk
     assert reads == [0], "the log is read once"
     _, _, october = await get("explain", **{**SCORE, "period": "2020-10"})
     assert october["closing"] is None
+
+
+async def test_a_record_frozen_under_other_rules_says_that_it_is_explained_with_those_of_now(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, reads: list[int]
+) -> None:
+    worker, history = Worker(), cases(D1, 5, 2)
+    # By the flow of cases, unlike by the cohort, it counts in the month in which it was ingested.
+    history.case("early", issued="2020-08-25", accepted="2020-08-25").add("case.ingested", "2020-09-12", serial="early")
+    worker.take("2020-09-15", history)
+    worker.close_periods()
+    with_log(worker, monkeypatch, reads)
+    context = worker.states[0].city.context
+    before = context.rules[parse_period("2020-09")].identity
+    assert (await queries_of(worker).explain(SCORE)).other_ruleset is None
+    changed = create_context(default_ruleset().with_policies(aggregation="flow"), context.now)
+    context.rules, context.identity = changed.rules, changed.identity  # as after a restart with another file
+    get = await serve(worker)
+    _, _, body = await get("explain", **SCORE)
+    found = Explanation(**body)
+    assert found.record.ruleset == before
+    assert sum(Fraction(row.numerator) for row in found.evidence) != Fraction(found.record.numerator), "why it has to be said"
+    assert found.other_ruleset is not None
+    after = context.rules[parse_period("2020-09")].identity
+    assert found.other_ruleset.keys() == {"zh", "en"}
+    assert all(before in sentence and after in sentence for sentence in found.other_ruleset.values())
+    _, _, october = await get("explain", **{**SCORE, "period": "2020-10"})
+    assert october["other_ruleset"] is None, "an open period is scored with the rules of now"
 
 
 async def test_cities_of_closings_are_kept_as_long_as_they_are_asked_for(
