@@ -24,6 +24,7 @@ class Intake:
     """The changelog record of a chunk, and the records that have to go elsewhere before it is finished."""
 
     record: ChunkRecord
+    month: int  # the first instant of that of the latest arrival
     quarantined: list[tuple[Any, Rejection]] = field(default_factory=list)
     rerouted: list[tuple[Any, int, int, str]] = field(default_factory=list)  # record, right partition, arrival (ms), source
     unknown_fields: int = 0
@@ -69,7 +70,9 @@ def take_chunk(
         partitions: of every input topic.
         timer: a context manager for each stage, for the split of time.
     """
-    intake = Intake(ChunkRecord(topic, state.number, begin, end, consumed=len(records)))
+    latest = max([record.timestamp for record in records], default=0)
+    month = state.city.context.time.start_of_period_of(latest * MILLISECOND)
+    intake = Intake(ChunkRecord(topic, state.number, begin, end, consumed=len(records)), month)
 
     def note_unknown(number: int) -> None:
         intake.unknown_fields += number
@@ -105,9 +108,11 @@ def _take_fact(state: PartitionState, topic: str, record: Any, fact: Fact, parti
     outcome = state.take(fact, arrival, packed)
     if outcome == "new":
         at = fact[AT]
-        if at < state.city.context.time.start_of_period_of(arrival * MILLISECOND):
+        # In the month of the chunk's latest arrival nothing is late, and nearly everything is of that month.
+        if at < intake.month and at < state.city.context.time.start_of_period_of(arrival * MILLISECOND):
             intake.record.late += 1
-        intake.last_event_at = max(intake.last_event_at, at)
+        if at > intake.last_event_at:
+            intake.last_event_at = at
         intake.record.add(fact, arrival, packed)
     elif outcome == "duplicate":
         intake.record.duplicates += 1
