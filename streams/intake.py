@@ -24,11 +24,11 @@ class Intake:
     """The changelog record of a chunk, and the records that have to go elsewhere before it is finished."""
 
     record: ChunkRecord
-    month: int  # the first instant of that of the latest arrival
     quarantined: list[tuple[Any, Rejection]] = field(default_factory=list)
     rerouted: list[tuple[Any, int, int, str]] = field(default_factory=list)  # record, right partition, arrival (ms), source
     unknown_fields: int = 0
     last_event_at: int = 0
+    month: int = 0  # the first instant of that of the latest arrival
 
 
 @lru_cache(maxsize=65_536)
@@ -72,7 +72,7 @@ def take_chunk(
     """
     latest = max([record.timestamp for record in records], default=0)
     month = state.city.context.time.start_of_period_of(latest * MILLISECOND)
-    intake = Intake(ChunkRecord(topic, state.number, begin, end, consumed=len(records)), month)
+    intake = Intake(ChunkRecord(topic, state.number, begin, end, consumed=len(records)), month=month)
 
     def note_unknown(number: int) -> None:
         intake.unknown_fields += number
