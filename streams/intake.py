@@ -111,8 +111,7 @@ def _take_fact(state: PartitionState, topic: str, record: Any, fact: Fact, parti
         # In the month of the chunk's latest arrival nothing is late, and nearly everything is of that month.
         if at < intake.month and at < state.city.context.time.start_of_period_of(arrival * MILLISECOND):
             intake.record.late += 1
-        if at > intake.last_event_at:
-            intake.last_event_at = at
+        intake.last_event_at = max(intake.last_event_at, at)
         intake.record.add(fact, arrival, packed)
     elif outcome == "duplicate":
         intake.record.duplicates += 1
