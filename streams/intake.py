@@ -28,7 +28,6 @@ class Intake:
     rerouted: list[tuple[Any, int, int, str]] = field(default_factory=list)  # record, right partition, arrival (ms), source
     unknown_fields: int = 0
     last_event_at: int = 0
-    month: int = 0  # the first instant of that of the latest arrival
 
 
 @lru_cache(maxsize=65_536)
@@ -70,9 +69,7 @@ def take_chunk(
         partitions: of every input topic.
         timer: a context manager for each stage, for the split of time.
     """
-    latest = max([record.timestamp for record in records], default=0)
-    month = state.city.context.time.start_of_period_of(latest * MILLISECOND)
-    intake = Intake(ChunkRecord(topic, state.number, begin, end, consumed=len(records)), month=month)
+    intake = Intake(ChunkRecord(topic, state.number, begin, end, consumed=len(records)))
 
     def note_unknown(number: int) -> None:
         intake.unknown_fields += number
@@ -108,8 +105,7 @@ def _take_fact(state: PartitionState, topic: str, record: Any, fact: Fact, parti
     outcome = state.take(fact, arrival, packed)
     if outcome == "new":
         at = fact[AT]
-        # In the month of the chunk's latest arrival nothing is late, and nearly everything is of that month.
-        if at < intake.month and at < state.city.context.time.start_of_period_of(arrival * MILLISECOND):
+        if at < state.city.context.time.start_of_period_of(arrival * MILLISECOND):
             intake.record.late += 1
         intake.last_event_at = max(intake.last_event_at, at)
         intake.record.add(fact, arrival, packed)
