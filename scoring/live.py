@@ -86,9 +86,10 @@ class LiveCity(City):
         settled = department.settle(limit)
         for entity in settled:
             self._review(entity, department)
-        self.changed.add(code)
-        if department.is_settled:
-            self._unsettled.discard(code)
+        if code in self._unsettled:
+            self.changed.add(code)
+            if department.is_settled:
+                self._unsettled.discard(code)
         return len(settled)
 
     def _review(self, entity: Entity, department: Department) -> None:

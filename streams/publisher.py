@@ -81,8 +81,7 @@ class Publisher:
 
     def _scores_of(self, department: Department, *, full: bool) -> Iterator[list[Message]]:
         code, city = department.code, self.state.city
-        if not department.is_settled:
-            city.settle_department(code)
+        city.settle_department(code)
         periods = scored_periods(department)
         changes = department.take_changes()
         if full:
@@ -104,8 +103,7 @@ class Publisher:
                 yield messages
                 messages = []
                 # Facts were taken in meanwhile: a record must not say a version that its counters do not have.
-                if not department.is_settled:
-                    city.settle_department(code)
+                city.settle_department(code)
         if messages:
             yield messages
 
