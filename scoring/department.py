@@ -99,10 +99,6 @@ class Department:
         """Note that what an entity contributes may have changed, by itself or by something that it depends on."""
         self._touched[entity] = None
 
-    def touch_all(self, entities: Iterable[Entity]) -> None:
-        """Note that of many."""
-        self._touched.update(dict.fromkeys(entities))
-
     def restored(self, entity: Entity) -> None:
         """Note an entity that is not in the counters: made of what was stored, or of counters that were emptied."""
         entity.settled = ()

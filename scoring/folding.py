@@ -65,7 +65,7 @@ def _case(department: Department, serial: str) -> Case:
 
 
 def _of_case(department: Department, fact: Fact) -> tuple[Case, Fact]:
-    case = department.entity(department.cases, Case, fact[4])
+    case = _case(department, fact[4])
     return case, of_case(fact, department.code, case.id)
 
 

@@ -14,7 +14,7 @@ from models.records import AdjustmentRecord
 from scoring.city import PERIOD_CODES, City
 from scoring.context import Context
 from scoring.local_time import period_label
-from scoring.scores import AnyRecord, score_period
+from scoring.scores import AnyRecord, score_view
 from scoring.view import View, scored_periods
 
 _CLOSED = CODE_OF_TYPE["period.closed"]
@@ -164,7 +164,7 @@ def records_at_closing(city: City, department: str, period: int) -> list[AnyReco
     held = city.departments.get(department)
     if held is None or period not in scored_periods(held):
         return []
-    return score_period(held, period, View(held, period, closed=True))
+    return score_view(View(held, period, closed=True)).records
 
 
 def _records(city: City, closing: Closing) -> list[AnyRecord]:

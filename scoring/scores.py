@@ -121,7 +121,7 @@ class PeriodScores:
     @property
     def records(self) -> list[AnyRecord]:
         """The 17 records."""
-        return [*[each.record for each in self.scored], self.total]
+        return [*(each.record for each in self.scored), self.total]
 
     def again(self, changed: AbstractSet[str]) -> "PeriodScores":
         """As it is now that these components have changed, and nothing that is looked up by the cut-off. The counters must be settled.
@@ -151,9 +151,9 @@ def _score(indicator: Indicator, view: View) -> Scored:
     return Scored(indicator, record, points, frozenset(view.read))
 
 
-def score_period(department: Department, period: int, view: View | None = None) -> list[AnyRecord]:
+def score_period(department: Department, period: int) -> list[AnyRecord]:
     """The 16 records of a department and period, and its total. The counters must be settled."""
-    return score_view(view or View(department, period)).records
+    return score_view(View(department, period)).records
 
 
 def _total_of(view: View, scored: Sequence[Scored]) -> TotalRecord:

@@ -23,7 +23,7 @@ from scoring.entities.case import ACCEPTED_DUE_AT, ITEM, Case, Licence, of_case
 from scoring.entities.item import Item
 from scoring.entities.oversight import Complaint, Defect, GuideCheck, Sample, Test
 from scoring.entities.quality import Objection
-from scoring.entities.sharing import Interface, Request, Table
+from scoring.entities.sharing import Failure, Interface, Request, Table
 from scoring.live import LiveCity
 
 Row = tuple[str, Any]  # what it is of, and what can be packed
@@ -69,7 +69,7 @@ _TYPES: dict[str, Any] = {
 DECODE: dict[str, Callable[[bytes], Any]] = {name: Decoder(kind).decode for name, kind in _TYPES.items()}
 LAYOUT = hashlib.sha256(
     repr((
-        OWN_FIELDS, stored_fields(DepartmentRow), stored_fields(Versions),
+        OWN_FIELDS, [stored_fields(kind) for kind in (DepartmentRow, Versions, Failure)],
         [(name, kind.__name__, [(field, kind.__annotations__.get(field)) for field in stored_fields(kind)]) for name, kind in HELD.items()],
     )).encode()
 ).hexdigest()[:16]  # fmt: skip
@@ -150,8 +150,9 @@ class Restorer:
         if name == "cases":
             read, digests = read
             self._restore_cases(department, read, digests)
-        held.update({entity.id: entity for entity in read})
-        department.touch_all(read)
+        for entity in read:
+            held[entity.id] = entity
+            department.restored(entity)
         if name == "samples":
             for sample in read:
                 if sample.slot is not None:

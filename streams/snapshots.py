@@ -15,7 +15,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from struct import Struct
 from typing import IO
@@ -77,11 +77,11 @@ class Snapshots:
             return None
 
     def _header(self, file: IO[bytes], partition: int) -> Header:
+        """The header, and the file at the row after it."""
         _verify(file)
         if file.read(len(MAGIC)) != MAGIC:
             raise SnapshotError("it is of another version of the program")
-        rows = _rows(file)
-        layout, header = msgspec.msgpack.decode(next(rows)[1], type=tuple[str, Header])
+        layout, header = msgspec.msgpack.decode(next(_rows(file))[1], type=tuple[str, Header])
         if layout != storing.LAYOUT:
             raise SnapshotError("it is of another version of the program")
         if (header.topic, header.partition) != (self._topic, partition):
@@ -102,8 +102,7 @@ class Snapshots:
         try:
             with self.path(state.number).open("rb") as file:
                 header = self._header(file, state.number)
-                file.seek(len(MAGIC))
-                state.restore(islice(_rows(file), 1, None))
+                state.restore(_rows(file))
         except (OSError, KeyError, ValueError, AssertionError, StopIteration) as error:
             raise SnapshotError(f"{type(error).__name__}: {error}") from error
         state.recovered_to = state.snapshot_offset = header.offset

@@ -26,7 +26,8 @@ class Item(Entity):
     components = frozenset({"active_items", "depth", "instant_items", "docking", "statutory_days", "promised_days"})
     versions: Versions = field(default_factory=Versions)
     published: Versions = field(default_factory=Versions)
-    # The cases accepted under it, and the latest acceptance: a version dated back moves the deadlines of those after it.
+    # The cases accepted under it, and the latest acceptance: a version dated back moves the deadlines of those after it. Any, for the
+    # decoder of snapshots asks for the type, and the module of `Case` need not be known here.
     cases: list[Any] = field(default_factory=list)
     last_acceptance: int = -1
 

@@ -31,14 +31,18 @@ class Component:
     weight: Weight | None = None  # where every sub has the same
 
 
+def _alike(weight: Weight, *, is_stock: bool) -> Component:
+    return Component(lambda view, sub: weight, is_stock, weight)
+
+
 def flow(numerator: Exact = 0, denominator: Exact = 0) -> Component:
     """A component counted in the period, of the same weight for every sub."""
-    return Component(lambda view, sub: (numerator, denominator), is_stock=False, weight=(numerator, denominator))
+    return _alike((numerator, denominator), is_stock=False)
 
 
 def stock(numerator: Exact = 0, denominator: Exact = 0) -> Component:
     """A component that lasts, read at the cut-off."""
-    return Component(lambda view, sub: (numerator, denominator), is_stock=True, weight=(numerator, denominator))
+    return _alike((numerator, denominator), is_stock=True)
 
 
 def by_sub(weigh: Callable[[View, str], Weight]) -> Component:

@@ -157,7 +157,6 @@ def test_a_score_frozen_under_other_rules_says_so(cli: Cli, monkeypatch: pytest.
     city = city_of(History(D1).case("S1", issued="2020-09-10"))
     for ruleset in ("city@1", None):
         workers = CityWorkers(city, closing="auto|2020-09", ruleset=ruleset)
-        workers.close = lambda: None  # type: ignore[method-assign]
         monkeypatch.setattr("streams.cli.explain.Workers", lambda _, workers=workers: workers)
         out = " ".join(cli("explain", D1, "2020-09", "case_aggregation", LANG=language).out.split())
         assert (says in out) == (ruleset is not None)

@@ -39,6 +39,9 @@ class CityWorkers(Workers):
         self.ruleset = ruleset
         self.asked: list[Filter] = []
 
+    def close(self) -> None:
+        """It has no connections to give back."""
+
     def explain(self, department: str, period: str, indicator: str, *, after: str | None = None, **given: Any) -> Explanation:
         held = self.city.departments.get(department)
         if held is None or parse_period(period) not in scored_periods(held):
