@@ -1,7 +1,7 @@
 """A city, or the part of it in one partition: departments, the index of event ids, and what is dated ahead."""
 
 import heapq
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Literal
 
 from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest, digest_of, shared_digest
@@ -49,9 +49,9 @@ class City:
             heapq.heappush(self._ahead, (fact[AT], fact[EVENT_ID], fact))
         return "new"
 
-    def note_ids(self, contents: Mapping[str, int]) -> None:
-        """Note events that were taken in before, by the digests of their contents; equal digests share one integer."""
-        self._digests.update(zip(contents, map(shared_digest, contents.values()), strict=True))
+    def note_ids(self, event_ids: Iterable[str], digests: Iterable[int]) -> None:
+        """Note events that were taken in before, with the digests of their contents; equal digests share one integer."""
+        self._digests.update(zip(event_ids, map(shared_digest, digests), strict=True))
 
     def event_ids(self) -> Iterable[str]:
         """The ids of all events taken in, also of those dated ahead."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, zip_longest
 from typing import TypeVar
@@ -112,41 +113,44 @@ class Department:
     def settle(self, limit: int | None = None) -> list[Entity]:
         """Bring the counters up to date with the touched entities, or with at most `limit` of them; those."""
         settled: list[Entity] = []
+        added: list[Contribution] = []
+        removed: list[Contribution] = []
         while self._touched and (limit is None or len(settled) < limit):
             entity, _ = self._touched.popitem()
             settled.append(entity)
             after = tuple(entity.contributions(self))
-            if after != entity.settled:
-                self._settle_one(entity, after)
+            before = entity.settled
+            if after != before:
+                entity.settled = self._shared.setdefault(after, after) if entity.shares_contributions else after
+                same = len(before)
+                if after[:same] != before:  # most changes add one at the end
+                    same = next(place for place, (held, found) in enumerate(zip_longest(before, after)) if held != found)
+                    removed += before[same:]
+                added += after[same:]
+        if not self._touched:
+            self._touched.clear()  # popping leaves a table as large as it ever was
+        self._count(Counter(added), 1)
+        self._count(Counter(removed), -1)
         for watcher in self.watchers:
             watcher.update(settled)
         return settled
-
-    def _settle_one(self, entity: Entity, after: tuple[Contribution, ...]) -> None:
-        before = entity.settled
-        entity.settled = self._shared.setdefault(after, after) if entity.shares_contributions else after
-        same = len(before)
-        if after[:same] != before:  # most changes add one at the end
-            same = next(place for place, (held, found) in enumerate(zip_longest(before, after)) if held != found)
-            self._add(before[same:], -1)
-        self._add(after[same:], 1)
 
     def take_changes(self) -> Changes:
         """What may have changed since this was last asked; forgets it."""
         taken, self.changes = self.changes, Changes()
         return taken
 
-    def _add(self, contributions: Iterable[Contribution], sign: int) -> None:
-        changes = self.changes
-        for component, period, sub, amount in contributions:
-            changes.note(component, period, lasts=component in STOCK)
+    def _count(self, moved: Mapping[Contribution, int], sign: int) -> None:
+        """Add what many contributed alike, each of it once."""
+        for (component, period, sub, amount), times in moved.items():
+            self.changes.note(component, period, lasts=component in STOCK)
             periods = self.counters.get(component)
             if periods is None:
                 periods = self.counters[component] = {}
             cell = periods.get(period)
             if cell is None:
                 cell = periods[period] = {}
-            total = cell.get(sub, 0) + sign * amount
+            total = cell.get(sub, 0) + sign * amount * times
             if total:
                 cell[sub] = total
             else:  # nothing is left behind of what was taken out

@@ -93,8 +93,12 @@ class LiveCity(City):
         return len(settled)
 
     def _review(self, entity: Entity, department: Department) -> None:
-        held = self.conditions.pop(entity, None)
-        found = condition_of(entity, department)
+        held, found = self.conditions.get(entity), condition_of(entity, department)
+        if found != held:
+            self._change(entity, department, held, found)
+        self._schedule(entity, department, found)
+
+    def _change(self, entity: Entity, department: Department, held: Condition | None, found: Condition | None) -> None:
         tally = self.tallies.get(department.code)
         if tally is None:
             tally = self.tallies[department.code] = Tally()
@@ -102,12 +106,13 @@ class LiveCity(City):
             _count(tally, entity, held, -1)
             if held.alarm is not None:
                 self.alarms.pop(held.alarm.key, None)
-        if found is not None:
-            self.conditions[entity] = found
-            _count(tally, entity, found, 1)
-            if found.alarm is not None:
-                self.alarms[found.alarm.key] = (found.alarm, department)
-        self._schedule(entity, department, found)
+        if found is None:
+            del self.conditions[entity]
+            return
+        self.conditions[entity] = found
+        _count(tally, entity, found, 1)
+        if found.alarm is not None:
+            self.alarms[found.alarm.key] = (found.alarm, department)
 
     def _schedule(self, entity: Entity, department: Department, found: Condition | None) -> None:
         ahead = entity.next_change(department)
@@ -122,12 +127,13 @@ class LiveCity(City):
 def _count(tally: Tally, entity: Entity, condition: Condition, sign: int) -> None:
     if isinstance(entity, Case):
         tally.cases_open += sign
-        tally.within_24h += sign * (condition.level == Level.WITHIN_24H)
-        tally.within_72h += sign * (condition.level in (Level.WITHIN_24H, Level.WITHIN_72H))
-        if condition.level == Level.OVERDUE and sign > 0 and condition.due_at is not None:
-            tally.overdue[entity] = condition.due_at
-        elif sign < 0:
-            tally.overdue.pop(entity, None)
+        if condition.level:  # of most nothing is near
+            tally.within_24h += sign * (condition.level == Level.WITHIN_24H)
+            tally.within_72h += sign * (condition.level in (Level.WITHIN_24H, Level.WITHIN_72H))
+            if condition.level == Level.OVERDUE and sign > 0 and condition.due_at is not None:
+                tally.overdue[entity] = condition.due_at
+            elif sign < 0:
+                tally.overdue.pop(entity, None)
     elif isinstance(entity, Request):
         tally.requests_open += sign
         tally.requests_overdue += sign * (condition.level == Level.OVERDUE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain
 from sys import intern
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from scoring.department import Department
 
 _SUSPENDED = CODE_OF_TYPE["case.suspended"]
-_COMPLETED = CODE_OF_TYPE["case.completed"]
-# After the serial comes a word that many cases share: an item, or how an ingestion went.
-_WITH_A_WORD = frozenset(CODE_OF_TYPE[name] for name in ("serial.issued", "case.accepted", "case.ingested"))
 ITEM = 5
 IS_TEST = 6
 ACCEPTANCE_NO = 6
@@ -26,13 +24,19 @@ ACCEPTED_DUE_AT = 7
 OUTCOME = 6
 
 
+# How many words that many cases share come after the serial: an item, how an ingestion went, an outcome.
+WORDS = defaultdict(int, {CODE_OF_TYPE[name]: 1 for name in ("serial.issued", "case.accepted", "case.ingested")})
+WORDS[CODE_OF_TYPE["case.completed"]] = 2
+
+
 def of_case(fact: Fact, department: str, serial: str) -> Fact:
     """The same fact of words that are held once: its case's serial, and what it shares with millions of others."""
-    code = fact[CODE]  # tuples are added up because that is faster than *
-    if code == _COMPLETED:
-        return (code, department, fact[AT], fact[EVENT_ID], serial, intern(fact[ITEM]), intern(fact[OUTCOME])) + fact[7:]  # noqa: RUF005
-    if code in _WITH_A_WORD:
+    code = fact[CODE]
+    words = WORDS[code]  # tuples are added up because that is faster than *
+    if words == 1:
         return (code, department, fact[AT], fact[EVENT_ID], serial, intern(fact[5])) + fact[6:]  # noqa: RUF005
+    if words == 2:
+        return (code, department, fact[AT], fact[EVENT_ID], serial, intern(fact[5]), intern(fact[6])) + fact[7:]  # noqa: RUF005
     return (code, department, fact[AT], fact[EVENT_ID], serial) + fact[5:]  # noqa: RUF005
 
 
