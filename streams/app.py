@@ -92,7 +92,7 @@ def create_app(composition: Composition) -> tuple[Application, Pipeline]:
         broker_max_poll_records=5_000,
         broker_session_timeout=SESSION_SECONDS,
         broker_rebalance_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=SESSION_SECONDS / 4,
+        broker_heartbeat_interval=SESSION_SECONDS / 10,  # a member hears of a rebalance with its next heartbeat, and all wait for it
         broker_request_timeout=60.0,
         broker_commit_interval=0.5,
         producer_linger=0.01,  # seconds

@@ -11,6 +11,9 @@ kills, pauses, or plain starts on a backlog); `tests/streams/test_driver.py` has
 6. A chunk carries its own (epoch, begin, end); only the contiguous frontier of chunks finished in the present epoch is committed, and
    every seek begins a new epoch; a seek during which the epoch ends notes nothing. Faust's own acknowledgement is ignored: its Cython
    iterator acknowledges also when the agent raised.
+7. A fetch comes back soon. While one waits at the broker nothing else is fetched there: Faust has it wait for 1.5 s, and after a rebalance
+   partitions that had been read to their ends held those up that had not, again and again (a worker that joined was ready after 9.6 s, of
+   which it worked for half; now after 5.1). It loses no fact, but nothing is scored meanwhile.
 """
 
 import asyncio
@@ -24,6 +27,7 @@ from faust.transport.drivers import aiokafka as faust_aiokafka
 from faust.types import TP
 
 POLL_SECONDS = 0.2
+FETCH_WAIT_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,15 @@ class Interval:
 
     begin: int
     end: int
+
+
+class ConsumerThread(faust_aiokafka.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust has no types
+    """Makes the consumer under Faust's."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # rule 7; Faust has no setting for it
+        return consumer
 
 
 class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no types
@@ -50,6 +63,9 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
         self._accepted: dict[TP, int] = {}  # what the broker has accepted as committed
         self._delivering = False
         super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def is_input(self, tp: TP) -> bool:
         """Whether a partition is of an input topic (not of a changelog)."""

@@ -11,7 +11,7 @@ kept, because another rule, Faust or Kafka holds the same door; each has its tes
   that is over (rule 6). Schedules look for chunks that are taken in with half a state; without the rule none has shown one so far;
 - finishing in an epoch that is over: what is finished is in the changelog, and Kafka refuses commits of an old generation;
 - what Faust acknowledges: its iterator acknowledges early only when an agent raises, which here ends the process;
-- what costs time or memory and loses nothing (gaps, chunks that are kept, a loop without a pause).
+- what costs time or memory and loses nothing (gaps, chunks that are kept, a loop without a pause, rule 7).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.streams.test_driver import RULES
 
 # Rule id → a seed whose schedule fails without the rule.
 FOUND = {
-    "1-a_fetch_that_waits_for_the_flow_does_not_lock_recovery_out": 8,
+    "1-a_fetch_that_waits_for_the_flow_does_not_lock_recovery_out": 1,
     "4-a_partition_whose_buffer_was_full_flows_again": 1,
     "5-what_was_fetched_of_a_partition_whose_buffer_fills_up_is_delivered-Faust's condition": 0,
     "6-intervals_tile_also_over_gaps_in_the_log": 0,
@@ -46,4 +46,4 @@ def test_with_all_rules_the_schedule_passes(seed: int) -> None:
 
 def test_the_rules_that_schedules_find_missing() -> None:
     numbers = {rule.id: rule.number for rule in RULES}
-    assert {numbers[rule] for rule in FOUND} == set(numbers.values()) - {2, 3}
+    assert {numbers[rule] for rule in FOUND} == set(numbers.values()) - {2, 3, 7}

@@ -26,7 +26,6 @@ import mode.threads
 import mode.timers
 import mode.utils.logging
 import mode.utils.queues
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 import streams.app
@@ -39,6 +38,7 @@ from scoring.workdays import published_workdays
 from streams.app import Composition, create_app
 from streams.changelog import ChunkRecord, Parts, decode
 from streams.chunks import chunk_scheduler
+from streams.driver import ConsumerThread
 from streams.intervals import Intervals
 from streams.metrics import WorkerMetrics
 from streams.topics import CHANGELOG, OUTPUT_TOPICS
@@ -180,7 +180,7 @@ def _transport(driver: ModuleType) -> type[Any]:
     return type("Transport", (driver.Transport,), {"Consumer": Consumer})
 
 
-class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
+class _Thread(ConsumerThread):
     """Faust's consumer thread, in a lane of the loop instead of a thread of its own."""
 
     @mode.services.Service.task

@@ -17,12 +17,14 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
 from faust.transport.drivers import by_url
 from faust.types import TP
+from yarl import URL
 
 import streams.driver
-from tests.support.faust_fakes import CASES, CHANGELOG, SERIALS, bench_of, offsets_of, settled
+from tests.support.faust_fakes import CASES, CHANGELOG, SERIALS, bench_of, create_app, offsets_of, settled
 
 SOURCE = Path(streams.driver.__file__).read_text(encoding="utf-8")
 C, C1, S, LOG = TP(CASES, 0), TP(CASES, 1), TP(SERIALS, 0), TP(CHANGELOG, 0)
@@ -741,6 +743,23 @@ async def what_is_being_delivered_is_not_passed_over(driver: ModuleType) -> None
 # --- the table
 
 
+# --- rule 7: a fetch comes back soon
+
+
+async def _unheard(*_: Any) -> None:
+    """Of a message or a rebalance nobody hears."""
+
+
+async def a_fetch_that_finds_nothing_comes_back_soon(driver: ModuleType) -> None:
+    transport = driver.Transport([URL("onestop://127.0.0.1:9")], create_app())
+    consumer = driver.Consumer(transport, *[_unheard] * 3)
+    consumer._thread.thread_loop.close()  # made for a thread that is never started
+    kafka = consumer._thread._create_worker_consumer(transport)
+    waits = kafka._fetch_max_wait_ms
+    await kafka.stop()
+    assert waits <= 100
+
+
 @dataclass(frozen=True)
 class Rule:
     """A rule's number, the scenario, and the edits (old, new) of the driver's source that undo the rule."""
@@ -1024,6 +1043,11 @@ RULES = (
         (("            if epoch != self._epoch:\n                # Revoked", "            if False:\n                # Revoked"),),
     ),
     Rule(6, a_chunk_is_finished_once_and_then_forgotten, (("            del self._delivered[id(message)]\n", ""),)),
+    Rule(
+        7,
+        a_fetch_that_finds_nothing_comes_back_soon,
+        (("        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # rule 7; Faust has no setting for it\n", ""),),
+    ),
 )
 SCENARIOS = tuple(dict.fromkeys(rule.scenario for rule in RULES))
 
@@ -1066,6 +1090,12 @@ async def test_aiokafka_takes_no_partitions_for_every_partition() -> None:
         await bench.assign()
         fetcher: Fetcher = bench.kafka._fetcher
         assert {*await fetcher.fetched_records(set())} == {C}
+
+
+async def test_aiokafka_keeps_how_long_a_fetch_waits_where_the_driver_sets_it() -> None:
+    kafka = AIOKafkaConsumer(fetch_max_wait_ms=7)
+    await kafka.stop()
+    assert kafka._fetch_max_wait_ms == 7
 
 
 async def test_faust_hears_of_rebalances() -> None:
