@@ -24,7 +24,9 @@ from streams.snapshots import Snapshots
 from streams.tables import FACTS, CountersTable, FactsTable
 from streams.topics import APP, CHANGELOG
 
-QUEUED_CHUNKS = 8
+# Of a topic. A fetch brings up to one of each partition: where they do not fit, Faust leaves partitions out of the next fetch, and aiokafka
+# then fetches nothing for 100 ms.
+QUEUED_CHUNKS = 32
 FETCH_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 1024 * 1024
 REQUEST_BYTES = 2 * 1024 * 1024

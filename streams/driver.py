@@ -14,6 +14,8 @@ kills, pauses, or plain starts on a backlog); `tests/streams/test_driver.py` has
 7. A fetch comes back soon. While one waits at the broker nothing else is fetched there: Faust has it wait for 1.5 s, and after a rebalance
    partitions that had been read to their ends held those up that had not, again and again (a worker that joined was ready after 9.6 s, of
    which it worked for half; now after 5.1). It loses no fact, but nothing is scored meanwhile.
+8. What finds room is delivered at once. Faust makes two tasks for each delivery, to wait for what is not waited for: three turns of the
+   loop, each as long as whatever else is ready. At a thousand events a second nothing was fetched for 70 ms in between (p99).
 """
 
 import asyncio
@@ -112,6 +114,12 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
             return {}
         return await super()._getmany(wanted, timeout)
 
+    def _has_room(self, tp: TP) -> bool:
+        topics = self.app.topics
+        channels = topics._tp_index.get(tp)  # noqa: SLF001  # Faust's conductor keeps the queues of a partition to itself
+        ready = channels and self.app.flow_control.is_active() and not topics._tp_to_callback_lock.locked()  # noqa: SLF001
+        return bool(ready) and not any(channel.queue.full() for channel in channels)
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Fetch, and deliver everything fetched unless a seek follows that reads it again."""
         if not self.flow_active:
@@ -139,7 +147,12 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
                 self._next[tp] = message.offset + 1
                 self._frontier.setdefault(tp, begin)
                 self._delivered[id(message)] = (message, Interval(begin, message.offset + 1))
-            yield tp, message
+            if self._has_room(tp):
+                # Rule 8. Nothing is waited for in here, so no rebalance comes in between.
+                await self.callback(message)
+                self._read_offset[tp] = message.offset
+            else:
+                yield tp, message
         self._delivering = False
 
     def interval_of(self, message: Any) -> Interval | None:

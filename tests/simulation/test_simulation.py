@@ -46,7 +46,7 @@ def test_whoever_was_put_out_of_the_group_owns_nothing() -> None:
 
 
 def test_a_static_member_that_inherits_inputs_without_their_changelog_starts_over_though_no_record_comes() -> None:
-    done = command("--replay", "2014618")
+    done = command("--replay", "3000244")
     assert done.returncode == 0, done.stdout
     assert "without its changelog" in done.stdout
 

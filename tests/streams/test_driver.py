@@ -24,7 +24,7 @@ from faust.types import TP
 from yarl import URL
 
 import streams.driver
-from tests.support.faust_fakes import CASES, CHANGELOG, SERIALS, bench_of, create_app, offsets_of, settled
+from tests.support.faust_fakes import CASES, CHANGELOG, SERIALS, Bench, bench_of, create_app, offsets_of, settled
 
 SOURCE = Path(streams.driver.__file__).read_text(encoding="utf-8")
 C, C1, S, LOG = TP(CASES, 0), TP(CASES, 1), TP(SERIALS, 0), TP(CHANGELOG, 0)
@@ -760,6 +760,56 @@ async def a_fetch_that_finds_nothing_comes_back_soon(driver: ModuleType) -> None
     assert waits <= 100
 
 
+# --- rule 8: what finds room is delivered at once
+
+
+async def _fetch_into(bench: Bench, size: int) -> list[int]:
+    """Fetch five records of C as five chunks into a queue of so many places; the offsets of those that Faust is left to deliver."""
+    queue: asyncio.Queue[Any] = asyncio.Queue(size)
+    bench.app.topics._tp_index[C] = [SimpleNamespace(queue=queue)]
+    bench.consumer.callback = _put_into(queue, bench)
+    bench.broker.append(C, *range(5))
+    await bench.own()
+    return [message.offset for message in await bench.fetch()]
+
+
+def _put_into(queue: asyncio.Queue[Any], bench: Bench) -> Callable[[Any], Awaitable[None]]:
+    async def deliver(message: Any) -> None:
+        if not queue.full():  # Faust would wait
+            queue.put_nowait(message)
+            bench.received.append(message)
+
+    return deliver
+
+
+async def what_finds_room_is_delivered_at_once(driver: ModuleType) -> None:
+    async with bench_of(driver, C, size=1) as bench:
+        bench.app.flow_control.resume()
+        assert await _fetch_into(bench, 5) == []
+        assert [message.offset for message in bench.received] == [*range(5)]
+        assert bench.consumer._read_offset[C] == 4
+        bench.finish(*bench.received)
+        assert await bench.commit() == {C: 5}
+
+
+async def what_finds_no_room_is_left_to_faust_to_wait_with(driver: ModuleType) -> None:
+    async with bench_of(driver, C, size=1) as bench:
+        bench.app.flow_control.resume()
+        assert await _fetch_into(bench, 3) == [3, 4]
+
+
+async def what_may_not_flow_is_left_to_faust_to_wait_with(driver: ModuleType) -> None:
+    async with bench_of(driver, C, size=1) as bench:
+        assert await _fetch_into(bench, 5) == [*range(5)], "the flow is suspended as long as nobody has resumed it"
+
+
+async def what_is_subscribed_anew_is_left_to_faust_to_wait_with(driver: ModuleType) -> None:
+    async with bench_of(driver, C, size=1) as bench:
+        bench.app.flow_control.resume()
+        await bench.app.topics._tp_to_callback_lock.acquire()
+        assert await _fetch_into(bench, 5) == [*range(5)]
+
+
 @dataclass(frozen=True)
 class Rule:
     """A rule's number, the scenario, and the edits (old, new) of the driver's source that undo the rule."""
@@ -1048,6 +1098,10 @@ RULES = (
         a_fetch_that_finds_nothing_comes_back_soon,
         (("        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # rule 7; Faust has no setting for it\n", ""),),
     ),
+    Rule(8, what_finds_room_is_delivered_at_once, (("            if self._has_room(tp):\n", "            if False:\n"),)),
+    Rule(8, what_finds_no_room_is_left_to_faust_to_wait_with, ((" and not any(channel.queue.full() for channel in channels)", ""),)),
+    Rule(8, what_may_not_flow_is_left_to_faust_to_wait_with, ((" and self.app.flow_control.is_active()", ""),)),
+    Rule(8, what_is_subscribed_anew_is_left_to_faust_to_wait_with, ((" and not topics._tp_to_callback_lock.locked()", ""),)),
 )
 SCENARIOS = tuple(dict.fromkeys(rule.scenario for rule in RULES))
 
