@@ -9,6 +9,7 @@ kept, because another rule, Faust or Kafka holds the same door; each has its tes
   of the schedules tried so far has come upon it;
 - rule 2: Faust itself pauses inputs while it recovers, rule 4 keeps them paused, and a chunk taken in before the seek is of an epoch
   that is over (rule 6). Schedules look for chunks that are taken in with half a state; without the rule none has shown one so far;
+- a seek during which the epoch ends: two schedules of some two million showed it, and no longer do since fetches come back sooner;
 - finishing in an epoch that is over: what is finished is in the changelog, and Kafka refuses commits of an old generation;
 - what Faust acknowledges: its iterator acknowledges early only when an agent raises, which here ends the process;
 - what costs time or memory and loses nothing (gaps, chunks that are kept, a loop without a pause, rules 7 and 8).
