@@ -121,7 +121,9 @@ class Department:
             after = tuple(entity.contributions(self))
             before = entity.settled
             if after != before:
-                entity.settled = self._shared.setdefault(after, after) if entity.shares_contributions else after
+                if entity.shares_contributions:
+                    after = self._shared.setdefault(after, after)
+                entity.settled = after
                 same = len(before)
                 if after[:same] != before:  # most changes add one at the end
                     same = next(place for place, (held, found) in enumerate(zip_longest(before, after)) if held != found)
