@@ -519,6 +519,20 @@ def test_status_is_told_when_it_changed_and_at_most_once_a_second() -> None:
     assert desk.statuses() == {}, "nothing that it says has changed, but for the version"
 
 
+def test_after_a_fact_the_status_is_published_again_with_the_scores() -> None:
+    """One that was lost on its way, or was told by a worker that woke up late, does not stay until the next event."""
+    desk = Desk("2020-09-10", city())
+    desk.later(SECOND).scores()
+    desk.statuses()
+    desk.take(More().add("department.registered", "2020-09-05"))
+    desk.later(2 * SECOND).scores()
+    desk.statuses()
+    desk.later(REFRESH_BY).scores()
+    assert D1 in desk.statuses()
+    desk.later(REFRESH_BY).scores()
+    assert desk.statuses() == {}, "and not again without a new fact"
+
+
 def test_status_follows_the_time_alone() -> None:
     desk = Desk("2020-09-10T12:00:00", case_due())
     desk.scores()
