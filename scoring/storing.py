@@ -93,11 +93,15 @@ def rows_of(city: City) -> Iterator[Row]:
     """The rows of a city, each with up to `ROWS_AT_ONCE` entities or ids."""
     yield "ahead", [fact for _, _, fact in city._ahead]  # noqa: SLF001  # the same layer, and nobody else's business
     yield "periods", city.period_facts
+    known: set[str] = set()
     for department in city.departments.values():
         yield "department", _department(department)
         for name in HELD:
-            yield from ((name, things) for things in _things(city, department, name))
-    known = {fact[EVENT_ID] for department in city.departments.values() for fact in _stations(department.cases.values())}
+            for things in _things(city, department, name):
+                yield name, things
+                if name == "cases":
+                    _, stations = things
+                    known.update(*(held.event_ids for held in stations))
     yield from (("ids", dict(some)) for some in _slices(entry for entry in city._digests.items() if entry[0] not in known))  # noqa: SLF001
 
 
@@ -132,10 +136,6 @@ def _stations_of(cases: Iterable[Case], city: City) -> list[StationFacts]:
         digests = [city._digests[event_id] for event_id in event_ids]  # noqa: SLF001
         columns.append(StationFacts(station, code, list(places), at, event_ids, digests, fields))
     return columns
-
-
-def _stations(cases: Iterable[Case]) -> Iterator[Fact]:
-    return (fact for stations in map(attrgetter(*STATIONS), cases) for fact in stations if fact is not None)
 
 
 def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:

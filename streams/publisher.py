@@ -87,7 +87,7 @@ class Publisher:
         if full:
             changes.note_everything(0)
             self._refreshed[code] = (department.version, city.context.now)
-            self._status_due.add(code)
+            self._status_due.add(code)  # also of a publisher that is new: what was due to the one before it would never be told
         messages: list[Message] = []
         for period in filter(changes.concern, periods):
             if (code, period_label(period)) in self.state.pending_closings:
@@ -240,10 +240,9 @@ class Publisher:
             for table in department.tables.values()
             if table.versions
         ]
+        refreshed = self._refreshed.get(department.code)  # with the scores, so that a record of a worker that woke up late cannot stay
         for key, record in found:
-            # Again after a full round, as scores are: one lost on its way stayed old until the next event (torture, seed 77).
-            again = self._refreshed.get(department.code)
-            content = 0 if record is None else hash((again, record.model_copy(update={"version": 0, "as_of": ""}).to_json()))
+            content = 0 if record is None else hash((refreshed, record.model_copy(update={"version": 0, "as_of": ""}).to_json()))
             if self._statuses.get(key) != content:
                 self._statuses[key] = content
                 yield "status", key, record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain
 from sys import intern
@@ -22,11 +21,9 @@ IS_TEST = 6
 ACCEPTANCE_NO = 6
 ACCEPTED_DUE_AT = 7
 OUTCOME = 6
-
-
-# How many words that many cases share come after the serial: an item, how an ingestion went, an outcome.
-WORDS = defaultdict(int, {CODE_OF_TYPE[name]: 1 for name in ("serial.issued", "case.accepted", "case.ingested")})
-WORDS[CODE_OF_TYPE["case.completed"]] = 2
+_WORDS = {"serial.issued": 1, "case.accepted": 1, "case.ingested": 1, "case.completed": 2}
+# By code, how many words that many cases share come after the serial: an item, how an ingestion went, an outcome.
+WORDS = {code: _WORDS.get(name, 0) for name, code in CODE_OF_TYPE.items()}
 
 
 def of_case(fact: Fact, department: str, serial: str) -> Fact:

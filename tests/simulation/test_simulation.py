@@ -40,10 +40,25 @@ def test_a_replay_shows_what_happened() -> None:
     assert "group: generation 1" in done.stdout
 
 
+def test_whoever_was_put_out_of_the_group_owns_nothing() -> None:
+    """At its end one of the three was put out, had not heard of it yet, and seemed to own everything (times have moved since)."""
+    assert command("--replay", "2013152").returncode == 0
+
+
 def test_a_static_member_that_inherits_inputs_without_their_changelog_starts_over_though_no_record_comes() -> None:
     done = command("--replay", "3000244")
     assert done.returncode == 0, done.stdout
     assert "without its changelog" in done.stdout
+
+
+@pytest.mark.parametrize("seed", ["2042345", "2092702"])
+def test_what_was_revoked_during_the_seek_that_ends_a_recovery_is_not_owned(seed: str) -> None:
+    """The one took another member's committed offsets back, the other went on telling of partitions that were not its own.
+
+    They did so until fetches came back sooner; the rule itself is held by its scenario in `tests/streams/test_driver.py`.
+    """
+    done = command("--replay", seed)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("arguments", [("--mutant", "no such rule")])

@@ -533,6 +533,15 @@ def test_after_a_fact_the_status_is_published_again_with_the_scores() -> None:
     assert desk.statuses() == {}, "and not again without a new fact"
 
 
+def test_a_new_publisher_publishes_every_status() -> None:
+    """After a rebalance that leaves a partition where it is: what the one before it still had to tell would never have been told."""
+    desk = Desk("2020-09-10", city())
+    desk.later(SECOND).scores()
+    desk.publisher = Publisher(desk.state)
+    desk.later(SECOND).scores()
+    assert D1 in desk.statuses()
+
+
 def test_status_follows_the_time_alone() -> None:
     desk = Desk("2020-09-10T12:00:00", case_due())
     desk.scores()
