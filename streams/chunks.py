@@ -34,7 +34,7 @@ class Chunk:
         self.value = records
         self.checksum = None
         self.serialized_key_size = -1
-        self.serialized_value_size = sum(record.serialized_value_size for record in records)
+        self.serialized_value_size = sum(map(_size, records))
 
 
 def chunk_scheduler(topics: frozenset[str], size: int = CHUNK_RECORDS) -> type[DefaultSchedulingStrategy]:
@@ -51,10 +51,14 @@ def chunk_scheduler(topics: frozenset[str], size: int = CHUNK_RECORDS) -> type[D
 def _cut(tp: TP, records: list[Any], size: int) -> Iterator[Chunk]:
     begin = held = 0
     for end, record in enumerate(records, start=1):
-        held += record.serialized_value_size
+        held += _size(record)
         if end - begin == size or held >= CHUNK_BYTES or end == len(records):
             yield Chunk(tp, records[begin:end])
             begin, held = end, 0
+
+
+def _size(record: Any) -> int:
+    return len(record.value or b"")
 
 
 class ChunkSchema(Schema):  # type: ignore[misc]

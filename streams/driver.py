@@ -28,6 +28,8 @@ from typing import Any
 from faust.transport.drivers import aiokafka as faust_aiokafka
 from faust.types import TP
 
+from streams.records import as_decoded
+
 POLL_SECONDS = 0.2
 FETCH_WAIT_MS = 50
 
@@ -46,6 +48,7 @@ class ConsumerThread(faust_aiokafka.AIOKafkaConsumerThread):  # type: ignore[mis
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # rule 7; Faust has no setting for it
+        consumer._value_deserializer = as_decoded  # noqa: SLF001  # what is read here becomes chunks, which know their partition
         return consumer
 
 

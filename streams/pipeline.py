@@ -191,7 +191,7 @@ class Pipeline:
 
     async def _finish(self, state: PartitionState, topic: str, message: Any, intake: Intake, appends: list[Append], started: float) -> None:
         try:
-            others = [await self._quarantine(topic, record, rejection) for record, rejection in intake.quarantined]
+            others = [await self._quarantine(topic, state.number, record, rejection) for record, rejection in intake.quarantined]
             for record, partition, arrival, _ in intake.rerouted:
                 headers = [(ARRIVAL_HEADER, str(arrival).encode())]
                 others.append(await self._send(topic, record.key, record.value, partition, headers))
@@ -231,14 +231,14 @@ class Pipeline:
         self.gatekeeper.enforce()
         return order
 
-    async def _quarantine(self, topic: str, record: Any, rejection: Any) -> "asyncio.Future[Any]":
+    async def _quarantine(self, topic: str, partition: int, record: Any, rejection: Any) -> "asyncio.Future[Any]":
         headers = {
             "reason": rejection.reason, "detail": rejection.detail[:1_000], "source": rejection.source or "", "topic": topic,
-            "partition": str(record.partition), "offset": str(record.offset), "arrived_at": str(record.timestamp),
+            "partition": str(partition), "offset": str(record.offset), "arrived_at": str(record.timestamp),
             "key": "" if record.key is None else record.key.decode(errors="replace")[:200],
             "size": str(len(record.value or b"")),
         }  # fmt: skip
-        key = f"{topic}|{record.partition}|{record.offset}".encode()
+        key = f"{topic}|{partition}|{record.offset}".encode()
         encoded = [(name, value.encode(errors="replace")) for name, value in headers.items()]
         # A record that was compressed may be larger than any request. Its beginning tells what it is; the whole stays in its topic.
         return await self._send("quarantine", key, (record.value or b"")[:QUARANTINED_BYTES], None, encoded)

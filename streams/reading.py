@@ -13,6 +13,7 @@ from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
 
 from models.settings import Settings
 from streams.kafka_clients import client_arguments
+from streams.records import as_decoded
 from streams.topics import admin
 
 FETCH_BYTES = 4 * 1024 * 1024
@@ -176,6 +177,7 @@ class PartitionReader:
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             max_poll_records=CHUNK_RECORDS,
+            value_deserializer=as_decoded,
             # An answer that came while nothing was asked must not be taken for one that is too late.
             request_timeout_ms=LONGEST_MS,
         )

@@ -19,7 +19,7 @@ CHUNKED = frozenset({CASES, SERIALS, CHANGELOG})
 
 
 def records(tp: TP, *offsets: int) -> list[Record]:
-    return [Record(tp.topic, tp.partition, offset, timestamp=1_000 + offset, serialized_value_size=offset) for offset in offsets]
+    return [Record(tp.topic, tp.partition, offset, b" " * offset, timestamp=1_000 + offset) for offset in offsets]
 
 
 def test_a_chunk_stands_for_its_records_at_the_offset_of_the_last() -> None:
@@ -50,7 +50,7 @@ def test_everything_comes_once_and_of_each_partition_in_order(counts: dict[TP, i
 def test_a_chunk_of_large_records_has_few() -> None:
     # A record of the changelog holds up to a thousand facts: a thousand such records folded at once held the event loop for seconds.
     sizes = [10, CHUNK_BYTES - 11, 1, CHUNK_BYTES + 1, 2, 3]
-    fetched = [Record(CHANGELOG, 0, offset, serialized_value_size=size) for offset, size in enumerate(sizes)]
+    fetched = [Record(CHANGELOG, 0, offset, b" " * size) for offset, size in enumerate(sizes)]
     found = [item.value for _, item in chunk_scheduler(CHUNKED)().iterate({LOG: fetched})]
     assert [[record.offset for record in held] for held in found] == [[0, 1, 2], [3], [4, 5]]
 

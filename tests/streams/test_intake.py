@@ -326,7 +326,7 @@ async def test_a_record_of_any_size_fits_into_quarantine(size: int, monkeypatch:
     monkeypatch.setattr(pipeline, "_send", send)
     [(bad, rejection)] = take(state(), record(value=b"0" * size)).quarantined
     assert rejection.reason == "oversized"
-    await pipeline._quarantine("cases", bad, rejection)
+    await pipeline._quarantine("cases", 1, bad, rejection)
     [(_, key, value, _, headers)] = sent
     assert len(key) + len(value) + sum(len(name) + len(content) + 10 for name, content in headers) + 100 <= REQUEST_BYTES
 

@@ -57,7 +57,6 @@ class Record:
     headers: tuple[tuple[str, bytes], ...] = ()
     checksum: None = None
     serialized_key_size: int = -1
-    serialized_value_size: int = 2
 
 
 async def settled(turns: int = PLENTY) -> None:
@@ -78,7 +77,7 @@ class FakeBroker:
         """Append records at some offsets."""
         for place, offset in enumerate(offsets):
             value = b"{}" if values is None else values[place]
-            self.logs[tp].append(Record(tp.topic, tp.partition, offset, value, serialized_value_size=len(value)))
+            self.logs[tp].append(Record(tp.topic, tp.partition, offset, value))
 
     def start(self, tp: TP) -> int:
         """The first offset there is."""
