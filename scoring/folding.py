@@ -1,15 +1,17 @@
 """The folds: what each type of event does to the entities of its department. Each commutes and is idempotent."""
 
 from collections.abc import Callable
+from sys import intern
 
-from models.facts import AT, CODE_OF_TYPE, Fact
+from models.facts import AT, CODE, CODE_OF_TYPE, EVENT_ID, Fact
 from scoring.department import Department
 from scoring.entities.base import earliest
-from scoring.entities.case import ACCEPTED_DUE_AT, ITEM, Case, of_case
+from scoring.entities.case import Case
 from scoring.entities.item import Item
 from scoring.entities.oversight import Complaint, Defect, GuideCheck, Sample, Test
 from scoring.entities.quality import Objection
 from scoring.entities.sharing import Failure, Interface, Request, Table
+from scoring.entities.stations import Accepted, Completed, Issued, Passed, Voided, precedes
 
 Fold = Callable[[Department, Fact], None]
 # By the code of the fact. `period.*` facts are no entity's and have none.
@@ -47,7 +49,7 @@ def _item_published(department: Department, fact: Fact) -> None:
     if item.last_acceptance >= fact[AT]:
         # Dated back: the cases accepted under it since have another promised time now.
         for case in item.cases:
-            if case.accepted is not None and case.accepted[AT] >= fact[AT]:
+            if case.accepted is not None and case.accepted.at >= fact[AT]:
                 department.touch(case)
     item.add(fact)
     _looked_up_from(department, fact)
@@ -64,11 +66,6 @@ def _case(department: Department, serial: str) -> Case:
     return department.entity(department.cases, Case, serial)
 
 
-def _of_case(department: Department, fact: Fact) -> tuple[Case, Fact]:
-    case = _case(department, fact[4])
-    return case, of_case(fact, department.code, case.id)
-
-
 def _touch_tests(department: Department, case: Case) -> None:
     for test in case.tests or ():
         department.touch(department.tests[test])
@@ -76,48 +73,53 @@ def _touch_tests(department: Department, case: Case) -> None:
 
 @_on("serial.issued")
 def _serial_issued(department: Department, fact: Fact) -> None:
-    case, fact = _of_case(department, fact)
-    case.issued = earliest(case.issued, fact)
+    case = _case(department, fact[4])
+    if precedes(fact, case.issued):
+        case.issued = Issued(fact[AT], fact[EVENT_ID], intern(fact[5]), fact[6])
 
 
 @_on("serial.voided", "case.voided")
 def _voided(department: Department, fact: Fact) -> None:
-    case, fact = _of_case(department, fact)
+    case = _case(department, fact[4])
     _touch_tests(department, case)
-    case.voided = earliest(case.voided, fact)
+    if precedes(fact, case.voided):
+        case.voided = Voided(fact[AT], fact[EVENT_ID], fact[CODE])
 
 
 @_on("case.accepted")
 def _case_accepted(department: Department, fact: Fact) -> None:
-    case, fact = _of_case(department, fact)
-    held = case.accepted
-    case.accepted = earliest(held, fact)
-    if case.accepted is not held and fact[ACCEPTED_DUE_AT] is None:
-        item = department.items.get(fact[ITEM])
+    case = _case(department, fact[4])
+    if not precedes(fact, case.accepted):
+        return
+    case.accepted = Accepted(fact[AT], fact[EVENT_ID], intern(fact[5]), fact[6], fact[7], department.code)
+    if fact[7] is None:
+        item = department.items.get(fact[5])
         if item is None:
-            item = department.entity(department.items, Item, fact[ITEM])
+            item = department.entity(department.items, Item, fact[5])
         item.cases.append(case)
         item.last_acceptance = max(item.last_acceptance, fact[AT])
 
 
 @_on("case.suspended", "case.resumed")
 def _case_paused(department: Department, fact: Fact) -> None:
-    case, fact = _of_case(department, fact)
-    case.pause(fact)
+    case = _case(department, fact[4])
+    case.pause((fact[CODE], department.code, fact[AT], fact[EVENT_ID], case.id, *fact[5:]))  # its words are those that the case holds
 
 
 @_on("case.completed")
 def _case_completed(department: Department, fact: Fact) -> None:
-    case, fact = _of_case(department, fact)
-    case.completed = earliest(case.completed, fact)
+    case = _case(department, fact[4])
+    if precedes(fact, case.completed):
+        case.completed = Completed(fact[AT], fact[EVENT_ID], intern(fact[5]), intern(fact[6]))
 
 
 @_on("case.ingested")
 def _case_ingested(department: Department, fact: Fact) -> None:
     if fact[5] == "passed":
-        case, fact = _of_case(department, fact)
+        case = _case(department, fact[4])
         _touch_tests(department, case)
-        case.passed = earliest(case.passed, fact)
+        if precedes(fact, case.passed):
+            case.passed = Passed(fact[AT], fact[EVENT_ID])
 
 
 @_on("licence.generated")

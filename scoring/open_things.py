@@ -9,12 +9,13 @@ from heapq import nsmallest
 from typing import Literal, TypeVar
 
 from models.explanations import CasePage, CaseState, DueBasis, OpenCase, OpenRequest, RequestPage, RequestState, Suspension
-from models.facts import AT, DEPARTMENT, EVENT_ID, Fact
+from models.facts import AT, DEPARTMENT, EVENT_ID
 from models.instants import SECOND, format_instant, parse_instant
 from scoring.context import Context
 from scoring.department import Department
-from scoring.entities.case import ACCEPTANCE_NO, ITEM, Case
+from scoring.entities.case import Case
 from scoring.entities.sharing import Request
+from scoring.entities.stations import Accepted
 from scoring.live import LiveCity
 from scoring.local_time import date_of
 from scoring.watch import Condition, Level
@@ -117,16 +118,16 @@ def open_cases(city: LiveCity, state: CaseState, wanted: Filter) -> CasePage:
         ValueError: `after` is no cursor.
     """
 
-    def fits(case: Case, fact: Fact) -> bool:
+    def fits(case: Case, accepted: Accepted) -> bool:
         return (
-            wanted.shows(fact[DEPARTMENT])
+            wanted.shows(accepted.department)
             and (state != "suspended" or case.is_suspended)
-            and wanted.item in (None, fact[ITEM])
-            and (wanted.text is None or wanted.text in case.id or wanted.text in fact[ACCEPTANCE_NO])
+            and wanted.item in (None, accepted.item)
+            and (wanted.text is None or wanted.text in case.id or wanted.text in accepted.acceptance_no)
         )
 
     found = [
-        (_order(wanted.sort, case.accepted[DEPARTMENT], case.id, case.accepted[AT], condition.due_at), case)
+        (_order(wanted.sort, case.accepted.department, case.id, case.accepted.at, condition.due_at), case)
         for case, condition in city.conditions.items()
         if isinstance(case, Case) and case.accepted is not None and _OF_STATE[state](condition) and fits(case, case.accepted)
     ]
@@ -176,17 +177,17 @@ def _state(condition: Condition) -> RequestState:
 def _listed_case(case: Case, city: LiveCity) -> OpenCase:
     context, accepted, condition = city.context, case.accepted, city.conditions[case]
     assert accepted is not None  # only such are listed
-    department = city.departments[accepted[DEPARTMENT]]
-    item = department.items.get(accepted[ITEM])
+    department = city.departments[accepted.department]
+    item = department.items.get(accepted.item)
     version = None if item is None else item.published.by(context.now)
     due = condition.due_at
     return OpenCase(
         department=department.code,
         serial=case.id,
-        item=accepted[ITEM],
+        item=accepted.item,
         item_name=None if version is None else version[_NAME],
-        acceptance_no=accepted[ACCEPTANCE_NO],
-        accepted_at=_text(context, accepted[AT]),
+        acceptance_no=accepted.acceptance_no,
+        accepted_at=_text(context, accepted.at),
         state=_state(condition),
         suspended=case.is_suspended,
         due_at=None if due is None else _text(context, due),
@@ -224,9 +225,9 @@ def due_basis(case: Case, department: Department) -> DueBasis | None:
         return None
     if due.inclusive:
         return DueBasis(given=True)
-    version = department.items[accepted[ITEM]].published.by(accepted[AT])
+    version = department.items[accepted.item].published.by(accepted.at)
     assert version is not None  # there would be no due time
-    end = case.completed[AT] if case.completed is not None else context.now
+    end = case.completed.at if case.completed is not None else context.now
     suspensions = [
         Suspension(
             suspended_at=_text(context, start),
@@ -235,7 +236,7 @@ def due_basis(case: Case, department: Department) -> DueBasis | None:
         )
         for start, stop in case.suspensions()
     ]
-    basis = _counted(context, accepted[AT], due.instant, days=version[_PROMISED_DAYS], provisional=due.provisional)
+    basis = _counted(context, accepted.at, due.instant, days=version[_PROMISED_DAYS], provisional=due.provisional)
     return basis.model_copy(update={"says": version[EVENT_ID], "suspensions": suspensions})
 
 

@@ -6,7 +6,6 @@ from hashlib import sha256
 
 from models.facts import AT, CODE, Fact
 from scoring.department import Department
-from scoring.entities.case import ACCEPTANCE_NO, ITEM
 from scoring.entities.item import PUBLISHED
 from scoring.indicators.guide_accuracy import FULLY_CHECKED_UP_TO, GuideAccuracy
 from scoring.indicators.online_experience import FULLY_TESTED_UP_TO, OnlineExperience
@@ -90,12 +89,12 @@ def _entries(view: View) -> list[_Entry]:
     found: list[tuple[int, str, str, _Entry]] = []
     for case in view.department.cases.values():
         accepted = case.accepted
-        if accepted is None or not start <= accepted[AT] < view.cutoff or not case.counts:
+        if accepted is None or not start <= accepted.at < view.cutoff or not case.counts:
             continue
-        version = view.item(accepted[ITEM])
+        version = view.item(accepted.item)
         if version is not None and version[_CATEGORY] == "on_application":
-            number = accepted[ACCEPTANCE_NO]
-            found.append((accepted[AT], number, case.id, _Entry(number, accepted[ITEM], version[_MAX_VISITS] <= 1)))
+            number = accepted.acceptance_no
+            found.append((accepted.at, number, case.id, _Entry(number, accepted.item, version[_MAX_VISITS] <= 1)))
     return [entry for *_, entry in sorted(found, key=lambda row: row[:3])]
 
 

@@ -7,7 +7,6 @@ that rows of another version of the program are known for what they are.
 
 import hashlib
 import heapq
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, repeat
 from operator import attrgetter
@@ -17,15 +16,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.msgpack import Decoder
 
-from models.facts import AT, CODE, EVENT_ID, OWN_FIELDS, Fact
+from models.facts import AT, EVENT_ID, OWN_FIELDS, Fact
 from scoring.city import City
 from scoring.department import Department
 from scoring.entities.base import Entity, Versions
-from scoring.entities.case import ACCEPTED_DUE_AT, ITEM, WORDS, Case, Licence
+from scoring.entities.case import Case, Licence
 from scoring.entities.item import Item
 from scoring.entities.oversight import Complaint, Defect, GuideCheck, Sample, Test
 from scoring.entities.quality import Objection
 from scoring.entities.sharing import Failure, Interface, Request, Table
+from scoring.entities.stations import STATIONS, Accepted, Station
 from scoring.live import LiveCity
 
 Row = tuple[str, Any]  # what it is of, and what can be packed
@@ -52,16 +52,13 @@ class DepartmentRow(Struct, array_like=True, gc=False):
     withdrawn: set[str]
 
 
-class StationFacts(Struct, array_like=True, gc=False):
-    """Facts of one type at one station of some cases, field by field: of columns they are made without a step of Python for each."""
+class StationRow(Struct, array_like=True, gc=False):
+    """A station of some cases, field by field: of columns they are made without a step of Python for each."""
 
-    station: str
-    code: int
-    places: list[int]  # of their cases among those of the row
-    at: list[int]
-    event_ids: list[str]
-    digests: list[int]  # with which nearly no event needs a row of ids
-    fields: list[list[Any]]  # those after the serial
+    name: str
+    places: list[int]  # of the cases among those of the row
+    digests: list[int]  # of the events, with which nearly none needs a row of ids
+    columns: list[list[Any]]  # the fields of the station in their order but for the department, which is that of the row
 
 
 def stored_fields(kind: type[Struct]) -> list[str]:
@@ -69,7 +66,8 @@ def stored_fields(kind: type[Struct]) -> list[str]:
     return [name for name in kind.__struct_fields__ if name not in DERIVED]
 
 
-STATIONS = ("issued", "accepted", "completed", "passed", "voided")
+STATION_FIELDS = {name: [field for field in kind.__struct_fields__ if field != "department"] for name, kind in STATIONS.items()}
+EVENT_ID_COLUMN = Station.__struct_fields__.index("event_id")
 _department = attrgetter(*DepartmentRow.__struct_fields__)
 _TYPES: dict[str, Any] = {
     "ids": dict[str, int],
@@ -77,13 +75,13 @@ _TYPES: dict[str, Any] = {
     "periods": list[Fact],
     "department": DepartmentRow,
     **{name: list[kind] for name, kind in HELD.items() if issubclass(kind, Entity)},  # type: ignore[valid-type]
-    "cases": tuple[list[Case], list[StationFacts]],
+    "cases": tuple[list[Case], list[StationRow]],
     "licences": dict[str, Licence],
 }
 DECODE: dict[str, Callable[[bytes], Any]] = {name: Decoder(kind).decode for name, kind in _TYPES.items()}
 LAYOUT = hashlib.sha256(
     repr((
-        OWN_FIELDS, [stored_fields(kind) for kind in (DepartmentRow, StationFacts, Versions, Failure)],
+        OWN_FIELDS, STATION_FIELDS, [stored_fields(kind) for kind in (DepartmentRow, StationRow, Versions, Failure)],
         [(name, kind.__name__, [(field, kind.__annotations__.get(field)) for field in stored_fields(kind)]) for name, kind in HELD.items()],
     )).encode()
 ).hexdigest()[:16]  # fmt: skip
@@ -101,7 +99,7 @@ def rows_of(city: City) -> Iterator[Row]:
                 yield name, things
                 if name == "cases":
                     _, stations = things
-                    known.update(*(held.event_ids for held in stations))
+                    known.update(*(held.columns[EVENT_ID_COLUMN] for held in stations))
     yield from (("ids", dict(some)) for some in _slices(entry for entry in city._digests.items() if entry[0] not in known))  # noqa: SLF001
 
 
@@ -122,20 +120,16 @@ def _without_stations(cases: Iterable[Case], fields: Iterable[str]) -> list[list
     return [[None if name in STATIONS else getattr(case, name) for name in fields] for case in cases]
 
 
-def _stations_of(cases: Iterable[Case], city: City) -> list[StationFacts]:
-    found: defaultdict[tuple[str, int], list[tuple[int, Fact]]] = defaultdict(list)
-    for place, case in enumerate(cases):
-        for station in STATIONS:
-            fact = getattr(case, station)
-            if fact is not None:
-                found[station, fact[CODE]].append((place, fact))
-    columns = []
-    for (station, code), held in found.items():
-        places, facts = zip(*held, strict=True)
-        _, _, at, event_ids, _, *fields = map(list, zip(*facts, strict=True))
-        digests = [city._digests[event_id] for event_id in event_ids]  # noqa: SLF001
-        columns.append(StationFacts(station, code, list(places), at, event_ids, digests, fields))
-    return columns
+def _stations_of(cases: Sequence[Case], city: City) -> list[StationRow]:
+    found = []
+    for name, fields in STATION_FIELDS.items():
+        held = [(place, station) for place, station in enumerate(map(attrgetter(name), cases)) if station is not None]
+        if held:
+            places, stations = zip(*held, strict=True)
+            columns = [list(map(attrgetter(field), stations)) for field in fields]
+            digests = [city._digests[event_id] for event_id in columns[EVENT_ID_COLUMN]]  # noqa: SLF001
+            found.append(StationRow(name, list(places), digests, columns))
+    return found
 
 
 def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:
@@ -190,19 +184,20 @@ class Restorer:
                 if sample.slot is not None:
                     department.samples_of.setdefault(sample.slot, []).append(sample)
 
-    def _restore_stations(self, department: Department, cases: Sequence[Case], stations: Iterable[StationFacts]) -> None:
-        """Give cases their facts, of words that are held once (`of_case`); note the events, whose ids are then those of the facts."""
-        for held in stations:
-            of_cases = [cases[place] for place in held.places]
-            words = [map(intern, column) for column in held.fields[: WORDS[held.code]]]
-            serials = [case.id for case in of_cases]
-            columns = (repeat(held.code), repeat(department.code), held.at, held.event_ids, serials, *words, *held.fields[len(words) :])
-            for case, fact in zip(of_cases, zip(*columns), strict=True):  # noqa: B905  # the repeated ones have no end
-                setattr(case, held.station, fact)
-            self._city.note_ids(held.event_ids, held.digests)
+    def _restore_stations(self, department: Department, cases: Sequence[Case], rows: Iterable[StationRow]) -> None:
+        """Give cases their stations, of words that are held once; note the events, whose ids are then those of the stations."""
+        for row in rows:
+            kind = STATIONS[row.name]
+            fields = zip(STATION_FIELDS[row.name], row.columns, strict=True)
+            columns: list[Iterable[Any]] = [map(intern, column) if field in kind.words else column for field, column in fields]
+            if kind is Accepted:
+                columns.append(repeat(department.code))
+            for place, station in zip(row.places, map(kind, *columns), strict=True):
+                setattr(cases[place], row.name, station)
+            self._city.note_ids(row.columns[EVENT_ID_COLUMN], row.digests)
         for case in cases:
             accepted = case.accepted
-            if accepted is not None and accepted[ACCEPTED_DUE_AT] is None:
-                item = department.items[accepted[ITEM]]
+            if accepted is not None and accepted.due_at is None:
+                item = department.items[accepted.item]
                 item.cases.append(case)
-                item.last_acceptance = max(item.last_acceptance, accepted[AT])
+                item.last_acceptance = max(item.last_acceptance, accepted.at)

@@ -15,7 +15,7 @@ from models.facts import AT
 from models.instants import DAY
 from models.records import AlertKind
 from scoring.entities.base import Entity
-from scoring.entities.case import ACCEPTANCE_NO, ITEM, Case, Due
+from scoring.entities.case import Case, Due
 from scoring.entities.sharing import REQUESTER, Interface, Request, Table
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _deadline(entity: Case | Request, due: Due, department: Department, kinds: t
 def _details(entity: Case | Request) -> tuple[tuple[str, Any], ...]:
     if isinstance(entity, Case):
         assert entity.accepted is not None
-        return ("serial", entity.id), ("item", entity.accepted[ITEM]), ("acceptance_no", entity.accepted[ACCEPTANCE_NO])
+        return ("serial", entity.id), ("item", entity.accepted.item), ("acceptance_no", entity.accepted.acceptance_no)
     assert entity.raised is not None
     return ("request", entity.id), ("requester", entity.raised[REQUESTER])
 

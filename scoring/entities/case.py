@@ -4,37 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from models.facts import AT, CODE, CODE_OF_TYPE, EVENT_ID, Fact
 from scoring.entities.base import FAR_FUTURE, Contribution, Entity, earliest
+from scoring.entities.stations import Accepted, Completed, Issued, Passed, Station, Voided
 
 if TYPE_CHECKING:
     from scoring.department import Department
 
 _SUSPENDED = CODE_OF_TYPE["case.suspended"]
-ITEM = 5
-IS_TEST = 6
-ACCEPTANCE_NO = 6
-ACCEPTED_DUE_AT = 7
-OUTCOME = 6
-_WORDS = {"serial.issued": 1, "case.accepted": 1, "case.ingested": 1, "case.completed": 2}
-# By code, how many words that many cases share come after the serial: an item, how an ingestion went, an outcome.
-WORDS = {code: _WORDS.get(name, 0) for name, code in CODE_OF_TYPE.items()}
-
-
-def of_case(fact: Fact, department: str, serial: str) -> Fact:
-    """The same fact of words that are held once: its case's serial, and what it shares with millions of others."""
-    code = fact[CODE]
-    words = WORDS[code]  # tuples are added up because that is faster than *
-    if words == 1:
-        return (code, department, fact[AT], fact[EVENT_ID], serial, intern(fact[5])) + fact[6:]  # noqa: RUF005
-    if words == 2:
-        return (code, department, fact[AT], fact[EVENT_ID], serial, intern(fact[5]), intern(fact[6])) + fact[7:]  # noqa: RUF005
-    return (code, department, fact[AT], fact[EVENT_ID], serial) + fact[5:]  # noqa: RUF005
 
 
 class Due(Struct, frozen=True, gc=False):
@@ -50,16 +31,16 @@ class Due(Struct, frozen=True, gc=False):
 
 
 class Case(Entity):
-    """Single facts keep the earliest; `passed` is the first ingestion that passed, a failed one before or after it says nothing."""
+    """Stations keep the earliest fact; `passed` is the first ingestion that passed, a failed one before or after it says nothing."""
 
     kind = "case"
     shares_contributions = True
     components = frozenset({"issued", "ingested", "received", "completed", "granted", "licensed", "overdue", "case_calendar", "dispatched"})
-    issued: Fact | None = None
-    accepted: Fact | None = None
-    completed: Fact | None = None
-    passed: Fact | None = None
-    voided: Fact | None = None
+    issued: Issued | None = None
+    accepted: Accepted | None = None
+    completed: Completed | None = None
+    passed: Passed | None = None
+    voided: Voided | None = None
     pauses: list[Fact] | None = None
     licences: list[str] | None = None
     dispatches: dict[str, Fact] | None = None
@@ -68,7 +49,7 @@ class Case(Entity):
     @property
     def counts(self) -> bool:
         """Neither voided nor a test case: test cases count only in indicator 15, voided ones nowhere."""
-        return self.voided is None and not (self.issued is not None and self.issued[IS_TEST])
+        return self.voided is None and not (self.issued is not None and self.issued.is_test)
 
     @property
     def is_open(self) -> bool:
@@ -88,17 +69,17 @@ class Case(Entity):
         out: list[Contribution] = []
         passed = self.passed
         if self.issued is not None:
-            period = time.period_of(self.issued[AT])
-            out.append(("issued", period, self.issued[ITEM], 1))
-            if passed is not None and passed[AT] < time.end_of(period) and rules[period].policies.aggregation == "cohort":
+            period = time.period_of(self.issued.at)
+            out.append(("issued", period, self.issued.item, 1))
+            if passed is not None and passed.at < time.end_of(period) and rules[period].policies.aggregation == "cohort":
                 out.append(("ingested", period, "", 1))
                 passed = None  # counted: in no other period again, whatever that one's policy
         if passed is not None:
-            period = time.period_of(passed[AT])
+            period = time.period_of(passed.at)
             if rules[period].policies.aggregation == "flow":
                 out.append(("ingested", period, "", 1))
         if self.accepted is not None:
-            out.append(("received", time.period_of(self.accepted[AT]), "", 1))
+            out.append(("received", time.period_of(self.accepted.at), "", 1))
         if self.completed is not None:
             self._add_completion(self.completed, department, out)
         if self.dispatches is not None:
@@ -110,17 +91,17 @@ class Case(Entity):
             if not department.licence_voided(licence):
                 out.append(("dispatched", department.context.time.period_of(dispatch[AT]), "", 1))
 
-    def _add_completion(self, completed: Fact, department: Department, out: list[Contribution]) -> None:
-        period = department.context.time.period_of(completed[AT])
-        item = completed[ITEM]
+    def _add_completion(self, completed: Completed, department: Department, out: list[Contribution]) -> None:
+        period = department.context.time.period_of(completed.at)
+        item = completed.item
         out.append(("completed", period, item, 1))
-        if completed[OUTCOME] == "granted":
+        if completed.outcome == "granted":
             out.append(("granted", period, item, 1))
             if self.licences is not None and self._generated_before(department.context.time.end_of(period), department):
                 out.append(("licensed", period, item, 1))
         due = self.due(department)
         if due is not None:
-            if due.missed_by(completed[AT]):
+            if due.missed_by(completed.at):
                 out.append(("overdue", period, "", 1))
             if due.provisional:
                 out.append(("case_calendar", period, "", 1))
@@ -134,9 +115,9 @@ class Case(Entity):
         accepted = self.accepted
         if accepted is None:
             return None
-        if accepted[ACCEPTED_DUE_AT] is not None:
-            return Due(accepted[ACCEPTED_DUE_AT], inclusive=True, provisional=False)
-        version = department.items[accepted[ITEM]].published.by(accepted[AT])
+        if accepted.due_at is not None:
+            return Due(accepted.due_at, inclusive=True, provisional=False)
+        version = department.items[accepted.item].published.by(accepted.at)
         if version is None:
             return None
         time, workdays = department.context.time, department.context.workdays
@@ -144,13 +125,13 @@ class Case(Entity):
         provisional = False
         if self.pauses is not None:
             promised, provisional = self._with_suspension(promised, department)
-        deadline = workdays.after(time.day_of(accepted[AT]), promised)
+        deadline = workdays.after(time.day_of(accepted.at), promised)
         return Due(time.end_of_day(deadline.day), inclusive=False, provisional=deadline.provisional or provisional)
 
     def _with_suspension(self, days: int, department: Department) -> tuple[int, bool]:
         """Add the workdays suspended: suspended and resumed pair up in order, repeats ignored, and the completion ends the last."""
         time, workdays = department.context.time, department.context.workdays
-        end = self.completed[AT] if self.completed is not None else department.context.now
+        end = self.completed.at if self.completed is not None else department.context.now
         provisional = False
         for start, stop in self.suspensions():
             first, last = time.day_of(start), time.day_of(min(stop, end))
@@ -187,12 +168,12 @@ class Case(Entity):
     def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """Its stations, and when it was due."""
         stations = {"issued_at": self.issued, "accepted_at": self.accepted, "completed_at": self.completed, "passed_at": self.passed}
-        found: dict[str, Any] = {name: fact[AT] for name, fact in stations.items() if fact is not None}
+        found: dict[str, Any] = {name: station.at for name, station in stations.items() if station is not None}
         if self.accepted is not None:
-            found["acceptance_no"] = self.accepted[ACCEPTANCE_NO]
+            found["acceptance_no"] = self.accepted.acceptance_no
         named = self.completed or self.accepted or self.issued
         if named is not None:
-            found["item"] = named[ITEM]
+            found["item"] = named.item
         due = self.due(department)
         if due is not None:
             found["due_at"] = due.instant
@@ -207,9 +188,10 @@ class Case(Entity):
     def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
         """Its stations, pauses and dispatches, and what is known of its licences."""
         licences = [department.licences[licence] for licence in self.licences or ()]
-        stations = (self.issued, self.accepted, self.completed, self.passed, self.voided)
+        stations: tuple[Station | None, ...] = (self.issued, self.accepted, self.completed, self.passed, self.voided)
+        envelopes = (station.envelope(department.code) for station in stations if station is not None)
         dispatches = (self.dispatches or {}).values()
-        return chain(stations, self.pauses or (), dispatches, *((licence.generated, licence.voided) for licence in licences))
+        return chain(envelopes, self.pauses or (), dispatches, *((licence.generated, licence.voided) for licence in licences))
 
 
 class Licence(Struct, eq=False, gc=False, array_like=True):

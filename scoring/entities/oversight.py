@@ -169,7 +169,7 @@ class Test(Entity):
             and self.disposed[AT] < deadline
             and case is not None
             and case.passed is not None
-            and case.passed[AT] < deadline
+            and case.passed.at < deadline
         )
 
     def contributions(self, department: Department) -> list[Contribution]:
@@ -201,13 +201,14 @@ class Test(Entity):
             found["disposed_at"] = self.disposed[AT]
         case = department.cases.get(self.raised[5])
         if case is not None and case.passed is not None:
-            found["passed_at"] = case.passed[AT]
+            found["passed_at"] = case.passed.at
         return found
 
     def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
         """Its stations, and the ingestion of its case."""
         case = None if self.raised is None else department.cases.get(self.raised[5])
-        return self.raised, self.disposed, None if case is None else case.passed
+        passed = None if case is None else case.passed
+        return self.raised, self.disposed, None if passed is None else passed.envelope(department.code)
 
 
 def first_of(samples: list[Sample]) -> Sample | None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from models.explanations import CASE_STATES, REQUEST_STATES, CasePage, DueBasis, OpenCase, RequestPage
 from models.facts import DEPARTMENT
 from models.instants import DAY, parse_instant, to_instant
-from scoring.entities.case import ACCEPTANCE_NO, ITEM
 from scoring.live import LiveCity
 from scoring.local_time import date_of
 from scoring.open_things import Filter, Sort, merged_cases, merged_requests, open_cases, open_requests, order_text, parse_order
@@ -155,7 +154,7 @@ def test_what_is_asked_for_is_what_is_listed(data: st.DataObject) -> None:
     for case in whole:
         accepted = city.departments[case.department].cases[case.serial].accepted
         assert accepted is not None
-        assert (case.item, case.acceptance_no) == (accepted[ITEM], accepted[ACCEPTANCE_NO])
+        assert (case.item, case.acceptance_no) == (accepted.item, accepted.acceptance_no)
         assert listed(city, departments=(case.department,)) == [c for c in whole if c.department == case.department]
         assert listed(city, departments=()) == []
         assert listed(city, item=case.item) == [c for c in whole if c.item == case.item]
