@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import TypeVar
 
@@ -113,6 +113,7 @@ class Department:
     def settle(self, limit: int | None = None) -> list[Entity]:
         """Bring the counters up to date with the touched entities, or with at most `limit` of them; those."""
         settled: list[Entity] = []
+        new: list[tuple[Contribution, ...]] = []  # of entities that contributed nothing before, as they share it
         added: list[Contribution] = []
         removed: list[Contribution] = []
         while self._touched and (limit is None or len(settled) < limit):
@@ -124,6 +125,9 @@ class Department:
                 if entity.shares_contributions:
                     after = self._shared.setdefault(after, after)
                 entity.settled = after
+                if entity.shares_contributions and not before:
+                    new.append(after)
+                    continue
                 same = len(before)
                 if after[:same] != before:  # most changes add one at the end
                     same = next(place for place, (held, found) in enumerate(zip_longest(before, after)) if held != found)
@@ -131,7 +135,7 @@ class Department:
                 added += after[same:]
         if not self._touched:
             self._touched.clear()  # popping leaves a table as large as it ever was
-        self._count(Counter(added), 1)
+        self._count(_each_counted(new, added), 1)
         self._count(Counter(removed), -1)
         for watcher in self.watchers:
             watcher.update(settled)
@@ -177,3 +181,13 @@ class Department:
     def first_sample(self, slot: tuple[str, str] | None) -> Sample | None:
         """The sample that holds for an indicator and a period (label)."""
         return None if slot is None else first_of(self.samples_of.get(slot, []))
+
+
+def _each_counted(shared: Sequence[tuple[Contribution, ...]], others: Iterable[Contribution]) -> Counter[Contribution]:
+    """How often each contribution is there. What is shared is told apart by where it lies: hashing what it says takes longer."""
+    counted = Counter(others)
+    at = dict(zip(map(id, shared), shared, strict=True))
+    for place, times in Counter(map(id, shared)).items():
+        for contribution in at[place]:
+            counted[contribution] += times
+    return counted
