@@ -11,7 +11,7 @@ from scoring.entities.item import Item
 from scoring.entities.oversight import Complaint, Defect, GuideCheck, Sample, Test
 from scoring.entities.quality import Objection
 from scoring.entities.sharing import Failure, Interface, Request, Table
-from scoring.entities.stations import Accepted, Completed, Issued, Passed, Voided, precedes
+from scoring.entities.stations import Accepted, Completed, Generated, Issued, LicenceVoided, Passed, Voided, precedes
 
 Fold = Callable[[Department, Fact], None]
 # By the code of the fact. `period.*` facts are no entity's and have none.
@@ -126,23 +126,23 @@ def _case_ingested(department: Department, fact: Fact) -> None:
 def _licence_generated(department: Department, fact: Fact) -> None:
     licence = department.licence(fact[4])
     held = licence.generated
-    holding = earliest(held, fact)
-    if holding is held:
+    if not precedes(fact, held):
         return
     if held is not None:
-        previous = _case(department, held[5])
+        previous = _case(department, held.serial)
         previous.licences = [name for name in previous.licences or () if name != fact[4]] or None
     case = _case(department, fact[5])
     case.licences = [*(case.licences or ()), fact[4]]
-    licence.generated = holding
+    licence.generated = Generated(fact[AT], fact[EVENT_ID], case.id)
 
 
 @_on("licence.dispatched")
 def _licence_dispatched(department: Department, fact: Fact) -> None:
-    _case(department, fact[5]).dispatch(fact[4], fact)
+    case = _case(department, fact[5])
+    case.dispatch(fact[4], fact)
     licence = department.licence(fact[4])
     if fact[5] not in (licence.dispatched_to or ()):
-        licence.dispatched_to = [*(licence.dispatched_to or ()), fact[5]]
+        licence.dispatched_to = [*(licence.dispatched_to or ()), case.id]
 
 
 @_on("licence.voided")
@@ -150,10 +150,11 @@ def _licence_voided(department: Department, fact: Fact) -> None:
     licence = department.licence(fact[4])
     serials = [*(licence.dispatched_to or ())]
     if licence.generated is not None:
-        serials.append(licence.generated[5])
+        serials.append(licence.generated.serial)
     for serial in serials:
         department.touch(department.cases[serial])
-    licence.voided = earliest(licence.voided, fact)
+    if precedes(fact, licence.voided):
+        licence.voided = LicenceVoided(fact[AT], fact[EVENT_ID])
 
 
 def _objection(department: Department, fact: Fact) -> Objection:

@@ -25,7 +25,7 @@ from scoring.entities.item import Item
 from scoring.entities.oversight import Complaint, Defect, GuideCheck, Sample, Test
 from scoring.entities.quality import Objection
 from scoring.entities.sharing import Failure, Interface, Request, Table
-from scoring.entities.stations import STATIONS, Accepted, Station
+from scoring.entities.stations import STATIONS, Accepted, Dispatched, Generated, LicenceVoided, Station
 from scoring.live import LiveCity
 
 Row = tuple[str, Any]  # what it is of, and what can be packed
@@ -81,7 +81,8 @@ _TYPES: dict[str, Any] = {
 DECODE: dict[str, Callable[[bytes], Any]] = {name: Decoder(kind).decode for name, kind in _TYPES.items()}
 LAYOUT = hashlib.sha256(
     repr((
-        OWN_FIELDS, STATION_FIELDS, [stored_fields(kind) for kind in (DepartmentRow, StationRow, Versions, Failure)],
+        OWN_FIELDS, STATION_FIELDS,
+        [stored_fields(kind) for kind in (DepartmentRow, StationRow, Versions, Failure, Generated, Dispatched, LicenceVoided)],
         [(name, kind.__name__, [(field, kind.__annotations__.get(field)) for field in stored_fields(kind)]) for name, kind in HELD.items()],
     )).encode()
 ).hexdigest()[:16]  # fmt: skip
@@ -132,6 +133,14 @@ def _stations_of(cases: Sequence[Case], city: City) -> list[StationRow]:
     return found
 
 
+def _share_serials(licence: Licence, department: Department) -> None:
+    """Make the serials that a licence says those of its cases, which were there before it."""
+    if licence.generated is not None:
+        licence.generated.serial = department.cases[licence.generated.serial].id
+    if licence.dispatched_to is not None:
+        licence.dispatched_to = [department.cases[serial].id for serial in licence.dispatched_to]
+
+
 def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:
     iterator = iter(items)
     while found := list(islice(iterator, ROWS_AT_ONCE)):
@@ -172,6 +181,8 @@ class Restorer:
         held: dict[str, Any] = getattr(department, name)
         if name == "licences":
             held.update(read)
+            for licence in read.values():
+                _share_serials(licence, department)
             return
         if name == "cases":
             read, stations = read

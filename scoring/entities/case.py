@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from models.facts import AT, CODE, CODE_OF_TYPE, EVENT_ID, Fact
-from scoring.entities.base import FAR_FUTURE, Contribution, Entity, earliest
-from scoring.entities.stations import Accepted, Completed, Issued, Passed, Station, Voided
+from scoring.entities.base import FAR_FUTURE, Contribution, Entity
+from scoring.entities.stations import Accepted, Completed, Dispatched, Generated, Issued, LicenceVoided, Passed, Station, Voided, precedes
 
 if TYPE_CHECKING:
     from scoring.department import Department
@@ -43,7 +43,7 @@ class Case(Entity):
     voided: Voided | None = None
     pauses: list[Fact] | None = None
     licences: list[str] | None = None
-    dispatches: dict[str, Fact] | None = None
+    dispatches: dict[str, Dispatched] | None = None
     tests: list[str] | None = None
 
     @property
@@ -86,10 +86,10 @@ class Case(Entity):
             self._add_dispatches(self.dispatches, department, out)
         return out
 
-    def _add_dispatches(self, dispatches: dict[str, Fact], department: Department, out: list[Contribution]) -> None:
+    def _add_dispatches(self, dispatches: dict[str, Dispatched], department: Department, out: list[Contribution]) -> None:
         for licence, dispatch in dispatches.items():
             if not department.licence_voided(licence):
-                out.append(("dispatched", department.context.time.period_of(dispatch[AT]), "", 1))
+                out.append(("dispatched", department.context.time.period_of(dispatch.at), "", 1))
 
     def _add_completion(self, completed: Completed, department: Department, out: list[Contribution]) -> None:
         period = department.context.time.period_of(completed.at)
@@ -108,7 +108,7 @@ class Case(Entity):
 
     def _generated_before(self, end: int, department: Department) -> bool:
         licences = (department.licences[licence] for licence in self.licences or ())
-        return any(licence.generated is not None and licence.generated[AT] < end and licence.voided is None for licence in licences)
+        return any(licence.generated is not None and licence.generated.at < end and licence.voided is None for licence in licences)
 
     def due(self, department: Department) -> Due | None:
         """When the case is due (indicator 16); None without an acceptance, or without an item published by then."""
@@ -163,7 +163,8 @@ class Case(Entity):
         """Take in the dispatch of a licence: of a pair of serial and licence the earliest."""
         if self.dispatches is None:
             self.dispatches = {}
-        self.dispatches[licence] = earliest(self.dispatches.get(licence), fact)
+        if precedes(fact, self.dispatches.get(licence)):
+            self.dispatches[licence] = Dispatched(fact[AT], fact[EVENT_ID])
 
     def describe(self, department: Department, cutoff: int = FAR_FUTURE) -> dict[str, Any]:
         """Its stations, and when it was due."""
@@ -180,23 +181,23 @@ class Case(Entity):
         for licence in self.licences or ():
             generated = department.licences[licence].generated
             if generated is not None and department.licences[licence].voided is None:
-                found["licence_generated_at"] = min(found.get("licence_generated_at", generated[AT]), generated[AT])
+                found["licence_generated_at"] = min(found.get("licence_generated_at", generated.at), generated.at)
         if self.dispatches:
             found["dispatched"] = sorted(licence for licence in self.dispatches if not department.licence_voided(licence))
         return found
 
     def sources(self, department: Department, part: str = "") -> Iterable[Fact | None]:
         """Its stations, pauses and dispatches, and what is known of its licences."""
-        licences = [department.licences[licence] for licence in self.licences or ()]
-        stations: tuple[Station | None, ...] = (self.issued, self.accepted, self.completed, self.passed, self.voided)
-        envelopes = (station.envelope(department.code) for station in stations if station is not None)
-        dispatches = (self.dispatches or {}).values()
-        return chain(envelopes, self.pauses or (), dispatches, *((licence.generated, licence.voided) for licence in licences))
+        stations: list[Station | None] = [self.issued, self.accepted, self.completed, self.passed, self.voided]
+        stations += (self.dispatches or {}).values()
+        for licence in self.licences or ():
+            stations += (department.licences[licence].generated, department.licences[licence].voided)
+        return chain((station.envelope(department.code) for station in stations if station is not None), self.pauses or ())
 
 
 class Licence(Struct, eq=False, gc=False, array_like=True):
     """电子证照: belongs to the serial of its first generation; voided, it counts nowhere. Counted through its cases."""
 
-    generated: Fact | None = None
-    voided: Fact | None = None
+    generated: Generated | None = None
+    voided: LicenceVoided | None = None
     dispatched_to: list[str] | None = None

@@ -1,4 +1,4 @@
-"""What a case keeps of the facts at its stations: no more than is asked for, because there are millions of them."""
+"""What a case and its licences keep of the facts at their stations: no more than is asked for, because there are millions of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from models.facts import AT, CODE_OF_TYPE, EVENT_ID, Fact
 
 
 class Station(Struct, gc=False, array_like=True):
-    """A fact of a case without what the case, its department and its class say already. The collector of cyclic garbage never walks one."""
+    """A fact without what the case or licence that holds it, its department and its class say already.
+
+    The collector of cyclic garbage never walks one.
+    """
 
     code: ClassVar[int]  # of the fact
     words: ClassVar[frozenset[str]] = frozenset()  # fields that many cases share: whoever makes a station holds each word once
@@ -65,6 +68,25 @@ class Voided(Station, gc=False, array_like=True):
     def envelope(self, department: str) -> Fact:
         """As of every station."""
         return self.voided_by, department, self.at, self.event_id
+
+
+class Generated(Station, gc=False, array_like=True):
+    """电子证照 generated: `licence.generated`. Says the serial, of which there is one string with the case."""
+
+    code = CODE_OF_TYPE["licence.generated"]
+    serial: str
+
+
+class Dispatched(Station, gc=False, array_like=True):
+    """A licence dispatched to a case: `licence.dispatched`."""
+
+    code = CODE_OF_TYPE["licence.dispatched"]
+
+
+class LicenceVoided(Station, gc=False, array_like=True):
+    """A licence voided: `licence.voided`."""
+
+    code = CODE_OF_TYPE["licence.voided"]
 
 
 # By the field of a case that holds one.

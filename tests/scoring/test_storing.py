@@ -104,7 +104,8 @@ def test_many_entities_are_stored_in_slices(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_words_of_a_case_are_held_once() -> None:
     """Each by itself they were a third of the memory of a case, and half of it after a restart."""
     history = History(D1).items(1, "2020-08-01").case("S1", issued="2020-09-01", accepted="2020-09-02", completed="2020-09-05")
-    events = history.add("case.suspended", "2020-09-03", serial="S1").events
+    history.add("case.suspended", "2020-09-03", serial="S1").add("licence.generated", "2020-09-05", licence="L1", serial="S1")
+    events = history.add("licence.dispatched", "2020-09-06", licence="L1", serial="S1").events
     facts = list(map(to_fact, EVENTS.validate_json(json.dumps(events))))
     city = LiveCity(create_context(default_ruleset(), 10**17))
     city.take_all(facts)
@@ -118,6 +119,9 @@ def test_the_words_of_a_case_are_held_once() -> None:
         assert completed.outcome is sys.intern("granted")
         if held is city:  # pauses are stored whole: few cases have any
             assert case.pauses is not None and case.pauses[0][4] is case.id
+        licence = department.licences["L1"]
+        assert licence.generated is not None and licence.dispatched_to is not None
+        assert licence.generated.serial is licence.dispatched_to[0] is case.id
         ids = {id(event_id) for event_id in held.event_ids()}
         assert {id(station.event_id) for station in (issued, accepted, completed)} <= ids
 
