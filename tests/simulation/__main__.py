@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first one's; each has the next")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many run at once")
     parser.add_argument("--replay", type=int, metavar="SEED", help="run this one schedule and print its trace")
-    parser.add_argument("--mutant", metavar="RULE", help="with a driver that lacks a rule: its id in tests/streams/test_driver.py")
+    parser.add_argument("--mutant", metavar="RULE", help="with a driver that lacks a rule: its id in tests/support/driver_rules.py")
     parser.add_argument("--digests", action="store_true", help="print the digest of each trace")
     arguments = parser.parse_args()
     driver = _driver(arguments.mutant)
@@ -32,7 +32,7 @@ def _driver(mutant: str | None) -> object:
 
     if mutant is None:
         return streams.driver
-    from tests.streams.test_driver import RULES, driver_without
+    from tests.support.driver_rules import RULES, driver_without
 
     found = [rule for rule in RULES if rule.id == mutant]
     if not found:

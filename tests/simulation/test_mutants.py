@@ -1,6 +1,6 @@
 """The simulation finds the old faults: a driver that lacks a rule fails a schedule that the driver itself passes.
 
-The edits are those of `tests/streams/test_driver.py`. FOUND has a seed for each that shows at this level, so that each costs one
+The edits are those of `tests/support/driver_rules.py`. FOUND has a seed for each that shows at this level, so that each costs one
 schedule; `python -m tests.simulation --mutant ID` searches for others. What is not in it does not show here, or so seldom that no seed is
 kept, because another rule, Faust or Kafka holds the same door; each has its test in `tests/streams/test_driver.py`:
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.batches import command
-from tests.streams.test_driver import RULES
+from tests.support.driver_rules import RULES
 
 # Rule id → a seed whose schedule fails without the rule.
 FOUND = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable
 from itertools import count
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from scoring.periods import frozen
 from scoring.scores import score_department, score_period
 from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord, decode
 from streams.partition import PartitionState
-from streams.pipeline import Pipeline
+from streams.pipeline import ROUND_SECONDS_CATCHING_UP, Pipeline, pause_catching_up
 from streams.publisher import HEARTBEAT_EVERY, REFRESH_AFTER, REFRESH_BY, Publisher
 from tests.support.builder import D1, D2, D3, History, when
 from tests.support.faust_fakes import facts_of_events
@@ -825,3 +826,36 @@ async def test_what_comes_after_a_backlog_does_not_wait_for_its_pause(monkeypatc
     pipeline = Rounds(state)
     await asyncio.wait_for(pipeline.run_rounds(), 60)
     assert pipeline.rounds == [False, True]
+
+
+class CostlyRounds(Rounds):
+    """Rounds that use four seconds of a clock each, and never catch up."""
+
+    def __init__(self, state: PartitionState, clock: list[float]) -> None:
+        super().__init__(state)
+        self.clock = clock
+        self.begun: list[float] = []
+
+    async def _publish(self, state: PartitionState) -> None:
+        self.begun.append(self.clock[0])
+        self.clock[0] += 4.0
+        self.app.should_stop = len(self.begun) == 3
+
+
+async def test_rounds_of_a_backlog_take_at_most_a_tenth_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 3,000 departments they took two fifths of it."""
+    clock, sleep = [100.0], asyncio.sleep
+
+    async def nap(seconds: float) -> None:
+        clock[0] += seconds
+        await sleep(0)
+
+    monkeypatch.setattr("streams.pipeline.time", SimpleNamespace(monotonic=lambda: clock[0], thread_time=lambda: clock[0]))
+    monkeypatch.setattr("streams.pipeline.asyncio.sleep", nap)
+    state = PartitionState(3, create_context(default_ruleset(), 0), {})
+    state.targets = dict.fromkeys(INPUT_TOPICS, 5)
+    pipeline = CostlyRounds(state, clock)
+    await pipeline.run_rounds()
+    pauses = [after - before - 4.0 for before, after in itertools.pairwise(pipeline.begun)]
+    assert all(36.0 <= pause < 40.1 for pause in pauses)
+    assert pause_catching_up(0.1) == ROUND_SECONDS_CATCHING_UP
