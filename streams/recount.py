@@ -95,6 +95,7 @@ class PartitionLog:
     changelog: dict[str, tuple[int, str]] = field(default_factory=dict)  # id → digest, department
     frozen: dict[tuple[str, str], FrozenRecord] = field(default_factory=dict)
     waiting: dict[str, tuple[str, int]] = field(default_factory=dict)  # id that the changelog does not have → topic, offset
+    departments: set[str] = field(default_factory=set)  # that the log or the changelog has events of
 
     def read_on(self, source: Source, advance: Callable[[int], None]) -> None:
         """Read everything there is by now. In this order, on which the certainty of a loss rests."""
@@ -116,6 +117,7 @@ class PartitionLog:
             if isinstance(record, ChunkRecord):
                 for fact in record.facts:
                     self.changelog.setdefault(fact[EVENT_ID], (digest(fact), fact[DEPARTMENT]))
+                    self.departments.add(fact[DEPARTMENT])
             elif isinstance(record, FrozenRecord):
                 key = (record.department, record.period)
                 if record.holds_over(self.frozen.get(key)):
@@ -135,6 +137,7 @@ class PartitionLog:
                 if record.offset < self.committed.get((topic, self.number), 0):
                     self.strays.setdefault((topic, right), {}).setdefault(name, Stray(code, place))
                 continue
+            self.departments.add(code)
             arrival = arrival_of(record) if record.headers else record.timestamp
             found = Logged(fact, digest(fact), arrival * MILLISECOND)
             held = self.log.get(name)
@@ -162,11 +165,6 @@ class PartitionLog:
         for logged in self.log.values():
             found[logged.fact[DEPARTMENT]].append((logged.arrival, logged.fact))
         return found
-
-    def departments(self) -> set[str]:
-        """The departments that the log or the changelog has events of."""
-        held = {logged.fact[DEPARTMENT] for logged in self.log.values()} | {code for _, code in self.changelog.values()}
-        return held - {EVERY_DEPARTMENT}
 
     def own_commits(self) -> dict[str, int]:
         """The committed offsets of this partition, by topic."""
@@ -201,15 +199,20 @@ def telling(facts: Iterable[Arrived], context: Context) -> list[Arrived]:
     """
     orders: list[Arrived] = []
     first: dict[tuple[str, int], Arrived] = {}
-    period_of = context.time.period_of
+    time = context.time
+    code, start, end, earliest = "", 0, 0, 0
     for entry in facts:
         arrival, fact = entry
         if fact[CODE] in PERIOD_CODES:
             orders.append(entry)
+        elif fact[DEPARTMENT] == code and start <= fact[AT] < end and arrival >= earliest:
+            continue  # as most: of the same department and period as the one before, and later
         elif fact[AT] <= context.now:
-            held = first.setdefault((fact[DEPARTMENT], period_of(fact[AT])), entry)
+            code, period = fact[DEPARTMENT], time.period_of(fact[AT])
+            held = first.setdefault((code, period), entry)
             if arrival < held[0]:
-                first[fact[DEPARTMENT], period_of(fact[AT])] = entry
+                held = first[code, period] = entry
+            start, end, earliest = time.start_of(period), time.end_of(period), held[0]
     return [*orders, *first.values()]
 
 
@@ -349,7 +352,7 @@ class Recounter:
             log.read_on(self._source, advance)
             moved = committed != log.own_commits()
             if codes is None:
-                here = {code for code in served if partition_of(code, self._partitions) == number} | log.departments()
+                here = {code for code in served if partition_of(code, self._partitions) == number} | log.departments - {EVERY_DEPARTMENT}
                 codes = here if department is None else here & {department}
             before, pairs = pairs, {key: pair for key, pair in pairs.items() if key[0] not in codes}
             causes = log.causes()
