@@ -113,7 +113,7 @@ class Department:
     def settle(self, limit: int | None = None) -> list[Entity]:
         """Bring the counters up to date with the touched entities, or with at most `limit` of them; those."""
         settled: list[Entity] = []
-        new: list[tuple[Contribution, ...]] = []  # of entities that contributed nothing before, as they share it
+        new: list[tuple[Contribution, ...]] = []  # of entities that contributed nothing before
         added: list[Contribution] = []
         removed: list[Contribution] = []
         while self._touched and (limit is None or len(settled) < limit):
@@ -125,7 +125,7 @@ class Department:
                 if entity.shares_contributions:
                     after = self._shared.setdefault(after, after)
                 entity.settled = after
-                if entity.shares_contributions and not before:
+                if not before:
                     new.append(after)
                     continue
                 same = len(before)
@@ -183,11 +183,11 @@ class Department:
         return None if slot is None else first_of(self.samples_of.get(slot, []))
 
 
-def _each_counted(shared: Sequence[tuple[Contribution, ...]], others: Iterable[Contribution]) -> Counter[Contribution]:
-    """How often each contribution is there. What is shared is told apart by where it lies: hashing what it says takes longer."""
+def _each_counted(wholes: Sequence[tuple[Contribution, ...]], others: Iterable[Contribution]) -> Counter[Contribution]:
+    """How often each contribution is there. Wholes, which many share, are told apart by where they lie: hashing them takes longer."""
     counted = Counter(others)
-    at = dict(zip(map(id, shared), shared, strict=True))
-    for place, times in Counter(map(id, shared)).items():
+    at = dict(zip(map(id, wholes), wholes, strict=True))
+    for place, times in Counter(map(id, wholes)).items():
         for contribution in at[place]:
             counted[contribution] += times
     return counted

@@ -25,7 +25,7 @@ from scoring.entities.item import Item
 from scoring.entities.oversight import Complaint, Defect, GuideCheck, Sample, Test
 from scoring.entities.quality import Objection
 from scoring.entities.sharing import Failure, Interface, Request, Table
-from scoring.entities.stations import STATIONS, Accepted, Dispatched, Generated, LicenceVoided, Station
+from scoring.entities.stations import STATIONS, Dispatched, Generated, LicenceVoided, Station
 from scoring.live import LiveCity
 
 Row = tuple[str, Any]  # what it is of, and what can be packed
@@ -201,7 +201,7 @@ class Restorer:
             kind = STATIONS[row.name]
             fields = zip(STATION_FIELDS[row.name], row.columns, strict=True)
             columns: list[Iterable[Any]] = [map(intern, column) if field in kind.words else column for field, column in fields]
-            if kind is Accepted:
+            if len(columns) < len(kind.__struct_fields__):  # the department, the last of them
                 columns.append(repeat(department.code))
             for place, station in zip(row.places, map(kind, *columns), strict=True):
                 setattr(cases[place], row.name, station)

@@ -28,8 +28,6 @@ class Intake:
     rerouted: list[tuple[Any, int, int, str]] = field(default_factory=list)  # record, right partition, arrival (ms), source
     unknown_fields: int = 0
     last_event_at: int = 0
-    last_arrival: int = -1  # of the facts taken in, ms
-    late_before: int = 0  # what occurred before has arrived in a later period than its own
 
 
 @lru_cache(maxsize=65_536)
@@ -107,10 +105,7 @@ def _take_fact(state: PartitionState, topic: str, record: Any, fact: Fact, parti
     outcome = state.take(fact, arrival, packed)
     if outcome == "new":
         at = fact[AT]
-        if arrival != intake.last_arrival:  # records are sent in batches
-            intake.last_arrival = arrival
-            intake.late_before = state.city.context.time.start_of_period_of(arrival * MILLISECOND)
-        if at < intake.late_before:
+        if at < state.city.context.time.start_of_period_of(arrival * MILLISECOND):
             intake.record.late += 1
         intake.last_event_at = max(intake.last_event_at, at)
         intake.record.add(fact, arrival, packed)

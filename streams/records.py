@@ -1,7 +1,7 @@
 """Records as aiokafka decodes them, for consumers that read many.
 
-aiokafka makes of each record an object with eleven attributes and a dict of its own, which the garbage collector then walks: 1.4 µs of the
-3.7 that fetching and decoding an event takes. What it decodes from the wire has offset, timestamp, key, value and headers already. A
+aiokafka makes of each record an object with eleven attributes and a dict of its own, which the garbage collector then walks: 0.6 µs of the
+1.7 that fetching an event takes. What it decodes from the wire has offset, timestamp, key, value and headers already. A
 consumer asks for it by its value deserializer; the others in the process are served as ever.
 """
 

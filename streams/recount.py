@@ -199,20 +199,15 @@ def telling(facts: Iterable[Arrived], context: Context) -> list[Arrived]:
     """
     orders: list[Arrived] = []
     first: dict[tuple[str, int], Arrived] = {}
-    time = context.time
-    code, start, end, earliest = "", 0, 0, 0
+    period_of = context.time.period_of
     for entry in facts:
         arrival, fact = entry
         if fact[CODE] in PERIOD_CODES:
             orders.append(entry)
-        elif fact[DEPARTMENT] == code and start <= fact[AT] < end and arrival >= earliest:
-            continue  # as most: of the same department and period as the one before, and later
         elif fact[AT] <= context.now:
-            code, period = fact[DEPARTMENT], time.period_of(fact[AT])
-            held = first.setdefault((code, period), entry)
+            held = first.setdefault((fact[DEPARTMENT], period_of(fact[AT])), entry)
             if arrival < held[0]:
-                held = first[code, period] = entry
-            start, end, earliest = time.start_of(period), time.end_of(period), held[0]
+                first[fact[DEPARTMENT], period_of(fact[AT])] = entry
     return [*orders, *first.values()]
 
 

@@ -365,13 +365,13 @@ async def what_a_seek_follows_is_sought_again_in_the_same_assignment(driver: Mod
         assert not bench.lost()
 
 
-async def a_delivery_suspended_over_a_rebalance_does_not_go_on(driver: ModuleType) -> None:
+async def _suspends_a_delivery(driver: ModuleType, over: Callable[[Bench], Awaitable[None]]) -> None:
     async with bench_of(driver, C) as bench:
         bench.broker.append(C, *range(15))
         await bench.own()
         fetching = bench.fetching()
         await anext(fetching)  # the conductor waits for room
-        await bench.rebalance()  # and the flow is resumed before it goes on
+        await over(bench)  # and the flow is resumed before it goes on
         async for _, message in fetching:
             bench.finish(message)
         await bench.commit()
@@ -379,22 +379,14 @@ async def a_delivery_suspended_over_a_rebalance_does_not_go_on(driver: ModuleTyp
         await bench.consume()
         assert bench.broker.committed == {C: 15}
         assert not bench.lost()
+
+
+async def a_delivery_suspended_over_a_rebalance_does_not_go_on(driver: ModuleType) -> None:
+    await _suspends_a_delivery(driver, Bench.rebalance)
 
 
 async def a_delivery_suspended_over_a_seek_does_not_go_on(driver: ModuleType) -> None:
-    async with bench_of(driver, C) as bench:
-        bench.broker.append(C, *range(15))
-        await bench.own()
-        fetching = bench.fetching()
-        await anext(fetching)
-        await bench.end_recovery()
-        async for _, message in fetching:
-            bench.finish(message)
-        await bench.commit()
-        assert not bench.lost()
-        await bench.consume()
-        assert bench.broker.committed == {C: 15}
-        assert not bench.lost()
+    await _suspends_a_delivery(driver, Bench.end_recovery)
 
 
 async def what_was_fetched_of_a_partition_whose_buffer_fills_up_is_delivered(driver: ModuleType) -> None:
