@@ -170,6 +170,10 @@ class Consumer(faust_aiokafka.Consumer):  # type: ignore[misc]  # Faust has no t
             del self._delivered[id(message)]
             heapq.heappush(self._finished[message.tp], (interval.begin, interval.end))
 
+    def flowing(self) -> set[int]:
+        """The numbers of the input partitions that flow."""
+        return {tp.partition for tp in self._frontier} if self._flowing else set()
+
     def positions(self) -> dict[TP, int]:
         """For each input partition that flows, the offset before which everything is finished."""
         for tp in list(self._frontier):

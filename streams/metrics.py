@@ -12,6 +12,7 @@ from streams.balance import CONSUMED, OUTCOMES
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 STAGES = ("validate", "fold", "append", "settle", "score", "publish")
+PUBLISHING = frozenset({"settle", "score", "publish"})
 
 
 class WorkerMetrics:
@@ -71,6 +72,7 @@ class WorkerMetrics:
             self.end_to_end_seconds.labels(topic)
             for reason in REASONS:
                 self.quarantined.labels(topic, reason)
+        self.publishing_seconds = 0.0  # of the stages that make scores of what was taken in
         self._stages = {stage: self.stage_seconds.labels(stage) for stage in STAGES}
 
     def forget_partitions(self) -> None:
@@ -83,4 +85,7 @@ class WorkerMetrics:
         """Count the CPU time of this thread in a stage."""
         start = time.thread_time()
         yield
-        self._stages[name].inc(time.thread_time() - start)
+        used = time.thread_time() - start
+        self._stages[name].inc(used)
+        if name in PUBLISHING:
+            self.publishing_seconds += used

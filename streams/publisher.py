@@ -1,5 +1,6 @@
 """What a partition tells the world: scores when they change, status, alerts, heartbeats. Nothing here decides a score."""
 
+import math
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from streams.partition import PartitionState
 # first on one department a round: all in one, with all their periods, held every other score up (its p99 was theirs).
 REFRESH_AFTER = 20 * SECOND
 REFRESH_BY = 40 * SECOND
+# Monotonic seconds: the clock of the scores may stand still, or be set.
+SCORES_EVERY = 0.05
 HEARTBEAT_EVERY = 10 * SECOND
 STATUS_EVERY = SECOND
 # Zeroed indicators are alerted for the present and the last period: what is older is history.
@@ -48,6 +51,7 @@ class Publisher:
     _scores: dict[tuple[str, str], int] = field(default_factory=dict)
     _versions: dict[tuple[str, str], int] = field(default_factory=dict)  # (department, period) → greatest version published
     _refreshed: dict[str, tuple[int, int]] = field(default_factory=dict)  # department → (version, instant) of the last full round
+    _scored_at: dict[str, float] = field(default_factory=dict)  # department → monotonic time of its last scores
     _statuses: dict[str, int] = field(default_factory=dict)
     _status_at: dict[str, int] = field(default_factory=dict)
     _status_due: set[str] = field(default_factory=set)
@@ -58,15 +62,28 @@ class Publisher:
     _heartbeat_at: int = 0
     _closed: dict[tuple[str, str], Closing] = field(default_factory=dict)  # as when scores were last published
 
-    def scores(self) -> Iterator[list[Message]]:
-        """The score records that changed, and those due again: in lists, to be interrupted in between."""
+    def scores(self, at: float = math.inf) -> Iterator[list[Message]]:
+        """The score records that changed, and those due again: in lists, to be interrupted in between.
+
+        Args:
+            at: monotonic seconds. Departments whose scores came less than `SCORES_EVERY` before wait.
+        """
         self.state.look_at_closings()
         self._forget_reopened()
         city = self.state.city
-        changed, city.changed = city.changed, set()
+        changed = {code for code in city.changed if self._due_at(code) <= at}
+        city.changed -= changed
         self._status_due |= changed
         for department, full in self._due(changed):
+            self._scored_at[department.code] = at
             yield from self._scores_of(department, full=full)
+
+    def due_at(self) -> float:
+        """From when on there are scores to publish, monotonic seconds."""
+        return min(map(self._due_at, self.state.city.changed), default=math.inf)
+
+    def _due_at(self, code: str) -> float:
+        return self._scored_at.get(code, -math.inf) + SCORES_EVERY
 
     def _due(self, changed: AbstractSet[str]) -> Iterator[tuple[Department, bool]]:
         """The departments to look at, and whether everything of them is to be published."""
@@ -82,6 +99,7 @@ class Publisher:
     def _scores_of(self, department: Department, *, full: bool) -> Iterator[list[Message]]:
         code, city = department.code, self.state.city
         city.settle_department(code)
+        city.changed.discard(code)  # also what was taken in while others' scores were published is in these
         periods = scored_periods(department)
         changes = department.take_changes()
         if full:

@@ -148,8 +148,8 @@ async def watch(app: Any, pipeline: Pipeline) -> None:
                 end_process(f"partition {partition} has lag and finished no chunk for {STALLED_SECONDS:g} s")
         if not app.rebalancing:
             # While no record comes nobody else notices: no deadline of the partition would fire, and no heartbeat would be told.
-            pipeline.must_have_changelogs(tp.partition for tp in app.consumer.positions())
-        waiting = any(map(app.consumer.is_input, app.consumer.assignment())) and not app.consumer.positions()
+            pipeline.must_have_changelogs(app.consumer.flowing())
+        waiting = any(map(app.consumer.is_input, app.consumer.assignment())) and not app.consumer.flowing()
         if not waiting or recovery.in_recovery or app.rebalancing:
             idle_since = None
         else:

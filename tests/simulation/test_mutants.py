@@ -24,7 +24,7 @@ from tests.support.driver_rules import RULES
 
 # Rule id → a seed whose schedule fails without the rule.
 FOUND = {
-    "1-a_fetch_that_waits_for_the_flow_does_not_lock_recovery_out": 1,
+    "1-a_fetch_that_waits_for_the_flow_does_not_lock_recovery_out": 8,
     "4-a_partition_whose_buffer_was_full_flows_again": 1,
     "5-what_was_fetched_of_a_partition_whose_buffer_fills_up_is_delivered-Faust's condition": 0,
     "6-intervals_tile_also_over_gaps_in_the_log": 0,

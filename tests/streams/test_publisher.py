@@ -2,118 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import itertools
-from collections.abc import Callable
-from itertools import count
-from types import SimpleNamespace
+import math
 from typing import Any
 
-import pytest
-from faust.types import TP
-
-from models.events import INPUT_TOPICS
-from models.facts import Fact
 from models.instants import DAY, SECOND, parse_instant
-from models.records import AlertRecord, Record
+from models.records import AlertRecord
 from models.rulesets import default_ruleset
-from models.settings import Settings
 from scoring.context import create_context
 from scoring.local_time import parse_period
 from scoring.periods import frozen
 from scoring.scores import score_department, score_period
-from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord, decode
+from streams.changelog import AlertsRecord, FrozenRecord
 from streams.partition import PartitionState
-from streams.pipeline import ROUND_SECONDS_CATCHING_UP, Pipeline, pause_catching_up
-from streams.publisher import HEARTBEAT_EVERY, REFRESH_AFTER, REFRESH_BY, Publisher
-from tests.support.builder import D1, D2, D3, History, when
-from tests.support.faust_fakes import facts_of_events
+from streams.publisher import HEARTBEAT_EVERY, REFRESH_AFTER, REFRESH_BY, SCORES_EVERY, Publisher
+from tests.support.builder import D1, D2, D3, History
+from tests.support.desk import DUE_SOON, OVERDUE, Desk, More, case_due, city, recovered
 
 AUGUST, SEPTEMBER, OCTOBER = "2020-08", "2020-09", "2020-10"
-
-
-def instant(text: str) -> int:
-    return parse_instant(when(text))
-
-
-class More(History):
-    """What happens later: ids go on from test to test, so that nothing is taken for a copy."""
-
-    _count = count(1)
-
-    def add(self, type_: str, at: str, **fields: Any) -> More:
-        super().add(type_, at, **{"event_id": f"more-{next(self._count)}", **fields})
-        return self
-
-
-class Desk:
-    """A partition with its publisher, and rounds as the pipeline makes them."""
-
-    def __init__(self, now: str, *histories: History, caught_up: bool = True, state: PartitionState | None = None) -> None:
-        self.state = state or PartitionState(3, create_context(default_ruleset(), instant(now)), {})
-        self.state.caught_up = caught_up
-        self.publisher = Publisher(self.state)
-        self.log: list[tuple[int, Fact]] = []
-        self.take(*histories)
-
-    @property
-    def now(self) -> int:
-        return self.state.city.context.now
-
-    def take(self, *histories: History, arrival: str | None = None) -> Desk:
-        for fact in facts_of_events(event for history in histories for event in history.events):
-            arrived = self.now if arrival is None else instant(arrival)
-            if self.state.take(fact, arrived // 1_000) == "new":
-                self.log.append((arrived, fact))
-        return self
-
-    def at(self, now: str | int) -> Desk:
-        self.state.city.advance(instant(now) if isinstance(now, str) else now)
-        return self
-
-    def later(self, microseconds: int) -> Desk:
-        return self.at(self.now + microseconds)
-
-    def scores(self) -> dict[str, Record]:
-        """The score records of a round, by key."""
-        self.state.city.settle()
-        messages = [message for messages in self.publisher.scores() for message in messages]
-        assert {topic for topic, _, _ in messages} <= {"scores"}
-        found = {key: record for _, key, record in messages}
-        assert len(found) == len(messages), "a record twice in a round"
-        return found
-
-    def statuses(self) -> dict[str, Record]:
-        found = {}
-        for topic, key, record in self.publisher.statuses():
-            assert topic == "status"
-            assert key not in found
-            found[key] = record
-        return found
-
-    def alerts(self) -> tuple[list[str], list[str]]:
-        """The ids of the alerts announced and resolved in a round, noted as the pipeline notes them."""
-        news, over = self.publisher.alerts()
-        for record in (*news.values(), *over):
-            assert record.as_of == self.publisher._text(self.now)
-        assert {record.state for record in news.values()} <= {"firing"}
-        assert {record.state for record in over} <= {"resolved"}
-        assert all(alert == record.id for alert, record in news.items())
-        self.state.note_alerts(AlertsRecord(3, {alert: record.to_json() for alert, record in news.items()}, [record.id for record in over]))
-        return sorted(news), sorted(record.id for record in over)
-
-    def round(self) -> tuple[list[str], list[str]]:
-        """A whole round; the alerts of it."""
-        self.scores()
-        self.statuses()
-        return self.alerts()
-
-
-def city() -> History:
-    return (
-        History().items(1, "2020-08-20").add("department.registered", "2020-08-20").case("S1", issued="2020-09-01", accepted="2020-09-02")
-    )
 
 
 def keys_of(*periods: str, department: str = D1) -> set[str]:
@@ -157,6 +62,20 @@ def test_a_copy_publishes_nothing() -> None:
     desk.take(city())
     assert desk.scores() == {}
     assert desk.later(2 * REFRESH_AFTER).scores() == {}
+
+
+def test_scores_of_a_department_come_at_most_twenty_times_a_second() -> None:
+    desk = Desk("2020-09-15", city())
+    list(desk.publisher.scores(100.0))
+    assert desk.publisher.due_at() == math.inf
+    desk.take(More().add("serial.issued", "2020-09-05", serial="S5"))
+    desk.take(More(D2).add("serial.issued", "2020-09-05", serial="S6"))
+    desk.state.city.settle()
+    told = [key for messages in desk.publisher.scores(100.0 + SCORES_EVERY / 2) for _, key, _ in messages]
+    assert {key.partition("|")[0] for key in told} == {D2}
+    assert desk.publisher.due_at() == 100.0 + SCORES_EVERY
+    told = [key for messages in desk.publisher.scores(desk.publisher.due_at()) for _, key, _ in messages]
+    assert {key.partition("|")[0] for key in told} == {D1}
 
 
 def test_a_fact_that_changes_no_score_publishes_none_at_once() -> None:
@@ -300,16 +219,6 @@ def test_a_reopened_period_is_published_whole_at_the_present_version() -> None:
     assert desk.later(SECOND).scores() == {}
 
 
-def recovered(desk: Desk, *records: Any) -> PartitionState:
-    """The state that another worker makes of the log."""
-    state = PartitionState(3, create_context(default_ruleset(), desk.now), {})
-    chunk = ChunkRecord("cases", 3, 0, 1, [fact for _, fact in desk.log], [arrival // 1_000 for arrival, _ in desk.log])
-    for record in (chunk, *records):
-        state.apply(record)
-    state.city.settle()
-    return state
-
-
 def test_a_recovered_worker_publishes_a_closed_period_as_frozen() -> None:
     desk = Desk("2020-09-01", city(), More().add("department.docking_changed", "2020-08-20"))
     closing, record = closing_of(desk.at("2020-09-08T00:00:00"))
@@ -330,15 +239,6 @@ def test_a_recovered_worker_adjusts_by_what_it_finds_in_the_backlog() -> None:
 
 
 # --- alerts
-
-
-def case_due(at: str = "2020-09-11T12:00:00") -> History:
-    """A case that will be due, of a department without a zeroed indicator."""
-    return More().add("case.accepted", "2020-09-02", serial="S1", due_at=at).add("department.docking_changed", "2020-09-01")
-
-
-OVERDUE = f"case_overdue|{D1}|case|S1|2020-09-11T12:00:00+08:00"
-DUE_SOON = f"case_due_soon|{D1}|case|S1|2020-09-11T12:00:00+08:00"
 
 
 def test_an_alert_is_announced_once_and_resolved_once() -> None:
@@ -667,195 +567,3 @@ def test_what_is_over_is_not_told_again() -> None:
     _, over = other.publisher.alerts()
     assert [record.id for record in over] == [OVERDUE]
     assert other.publisher.alerts_again(over) == []
-
-
-class Told(Pipeline):
-    """A pipeline that writes down what it appends and sends, in order, and may end before any of it."""
-
-    def __init__(self, ends_before: int) -> None:
-        self.done: list[tuple[str, str]] = []
-        self.ends_before = ends_before
-        self._alerting = {}
-        self._publishers = {}
-        self.app: Any = SimpleNamespace(rebalancing=False)
-
-    def _do(self, what: str, state: str) -> asyncio.Future[Any]:
-        if len(self.done) == self.ends_before:
-            raise EndedError
-        self.done.append((what, state))
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        future.set_result(SimpleNamespace(offset=len(self.done)))  # the place in the changelog
-        return future
-
-    def hold_notes(self) -> Callable[[], None]:
-        """Appends wait, until what is returned is called: then they have their place."""
-        loop = asyncio.get_running_loop()
-        append, place = loop.create_future(), loop.create_future()
-        self._append = lambda *_: append  # type: ignore[assignment,method-assign]  # in the place of a coroutine function
-
-        def note() -> None:
-            append.set_result(place)
-            place.set_result(SimpleNamespace(offset=1))
-
-        return note
-
-    async def tell(self, desk: Desk) -> None:
-        self._publishers[desk.state.number] = desk.publisher
-        news, over = desk.publisher.alerts()
-        await self._publish_alerts(desk.state, desk.publisher, news, over, desk.publisher.alerts_again(over))
-
-    def begin(self, desk: Desk) -> asyncio.Task[None]:
-        self._publishers[desk.state.number] = desk.publisher
-        self._begin_alerts(desk.state, desk.publisher)
-        return self._alerting[desk.state.number]
-
-    async def _append(self, partition: int, value: bytes) -> asyncio.Future[Any]:
-        record = decode(value)
-        assert isinstance(record, AlertsRecord)
-        return self._do("noted", "firing" if record.announced else "resolved")
-
-    async def _send_alert(self, partition: int, record: AlertRecord) -> asyncio.Future[Any]:
-        return self._do("sent", record.state)
-
-
-class EndedError(Exception):
-    """The worker ended here."""
-
-
-@pytest.mark.parametrize("ends_before", [0, 1, 99])
-async def test_whenever_a_worker_ends_no_alert_fires_for_ever(ends_before: int) -> None:
-    # Seen on Apache Kafka: alerts were out and not noted when their worker was killed, the backlog ended what they were about, and the
-    # successor, knowing nothing of them, never resolved them.
-    desk = Desk("2020-09-12", case_due())
-    desk.scores()
-    pipeline = Told(ends_before)
-    with contextlib.suppress(EndedError):
-        await pipeline.tell(desk)
-    noted = AlertsRecord(3, dict(desk.state.announced), []) if ("noted", "firing") in pipeline.done else AlertsRecord(3, {}, [])
-    desk.take(More().case("S1", completed="2020-09-12"))
-    other = Desk("", state=recovered(desk, noted))
-    other.scores()
-    successor = Told(99)
-    await successor.tell(other)
-    told = [state for what, state in (*pipeline.done, *successor.done) if what == "sent"]
-    assert told[-1:] != ["firing"]
-    assert other.state.announced == {}
-
-
-async def test_the_rounds_do_not_wait_for_alerts() -> None:
-    # Seen: alerts wait for the broker up to three times, and with them waited the scores of all partitions, for a second and more.
-    desk = Desk("2020-09-12", case_due())
-    desk.scores()
-    pipeline = Told(99)
-    note = pipeline.hold_notes()
-    task = pipeline.begin(desk)
-    assert pipeline.begin(desk) is task, "of a partition one at a time"
-    await asyncio.sleep(0)
-    assert not task.done()
-    assert pipeline.done == [], "not out before they are noted"
-    note()
-    await task
-    assert pipeline.done == [("sent", "firing")]
-    assert pipeline._alerting == {}
-
-
-@pytest.mark.parametrize("what", ["another publisher", "a rebalance"])
-async def test_after_a_rebalance_an_alert_is_noted_and_no_longer_told(what: str) -> None:
-    # Seen in the torture test: an alert told after the partition had gone to another worker, which did not know of it, fired for ever.
-    desk = Desk("2020-09-12", case_due())
-    desk.scores()
-    pipeline = Told(99)
-    note = pipeline.hold_notes()
-    task = pipeline.begin(desk)
-    await asyncio.sleep(0)
-    if what == "a rebalance":
-        pipeline.app.rebalancing = True
-    else:
-        pipeline._publishers[desk.state.number] = Publisher(desk.state)
-    note()
-    await task
-    assert pipeline.done == []
-    assert list(desk.state.announced) == [OVERDUE], "noted: whoever has the partition now announces it again, or resolves it"
-
-
-async def test_alerts_that_cannot_be_published_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    reasons: list[str] = []
-    monkeypatch.setattr("streams.pipeline.end_process", reasons.append)
-    desk = Desk("2020-09-12", case_due())
-    desk.scores()
-    pipeline = Told(0)
-    await pipeline.begin(desk)
-    assert reasons == ["publishing alerts failed: EndedError: "]
-
-
-class Rounds(Pipeline):
-    """A pipeline whose rounds are counted; it catches up once its consumer stands at 5."""
-
-    def __init__(self, state: PartitionState) -> None:
-        self.settings = Settings(partitions=1)
-        self.position = 0
-        self.rounds: list[bool] = []
-        self.app: Any = SimpleNamespace(
-            should_stop=False,
-            consumer=SimpleNamespace(positions=lambda: {TP(topic, state.number): self.position for topic in INPUT_TOPICS}),
-        )
-        self.gatekeeper: Any = SimpleNamespace(is_paused=lambda _: False)
-        self.state = state
-
-    def owned_states(self) -> list[PartitionState]:
-        return [self.state]
-
-    async def _look_at_offsets(self) -> bool:
-        return True
-
-    def _note_recovery(self) -> None:
-        pass
-
-    async def _publish(self, state: PartitionState) -> None:
-        self.rounds.append(state.caught_up)
-        if len(self.rounds) == 1:
-            asyncio.get_running_loop().call_later(0.01, setattr, self, "position", 5)
-        else:
-            self.app.should_stop = True
-
-
-async def test_what_comes_after_a_backlog_does_not_wait_for_its_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.pipeline.ROUND_SECONDS_CATCHING_UP", 3_600.0)
-    state = PartitionState(3, create_context(default_ruleset(), 0), {})
-    state.targets = dict.fromkeys(INPUT_TOPICS, 5)
-    pipeline = Rounds(state)
-    await asyncio.wait_for(pipeline.run_rounds(), 60)
-    assert pipeline.rounds == [False, True]
-
-
-class CostlyRounds(Rounds):
-    """Rounds that use four seconds of a clock each, and never catch up."""
-
-    def __init__(self, state: PartitionState, clock: list[float]) -> None:
-        super().__init__(state)
-        self.clock = clock
-        self.begun: list[float] = []
-
-    async def _publish(self, state: PartitionState) -> None:
-        self.begun.append(self.clock[0])
-        self.clock[0] += 4.0
-        self.app.should_stop = len(self.begun) == 3
-
-
-async def test_rounds_of_a_backlog_take_at_most_a_tenth_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With 3,000 departments they took two fifths of it."""
-    clock, sleep = [100.0], asyncio.sleep
-
-    async def nap(seconds: float) -> None:
-        clock[0] += seconds
-        await sleep(0)
-
-    monkeypatch.setattr("streams.pipeline.time", SimpleNamespace(monotonic=lambda: clock[0], thread_time=lambda: clock[0]))
-    monkeypatch.setattr("streams.pipeline.asyncio.sleep", nap)
-    state = PartitionState(3, create_context(default_ruleset(), 0), {})
-    state.targets = dict.fromkeys(INPUT_TOPICS, 5)
-    pipeline = CostlyRounds(state, clock)
-    await pipeline.run_rounds()
-    pauses = [after - before - 4.0 for before, after in itertools.pairwise(pipeline.begun)]
-    assert all(36.0 <= pause < 40.1 for pause in pauses)
-    assert pause_catching_up(0.1) == ROUND_SECONDS_CATCHING_UP

@@ -313,7 +313,7 @@ class Watched:
         self.held_topics: set[str] = set()
         self.recovery: Any = SimpleNamespace(started=True, should_stop=False, in_recovery=False, _futures=set(), _get_tasks=lambda: ())
         self.consumer = SimpleNamespace(
-            is_input=lambda tp: tp.topic == CASES, assignment=lambda: self.assigned, positions=lambda: self.owned
+            is_input=lambda tp: tp.topic == CASES, assignment=lambda: self.assigned, flowing=lambda: {tp.partition for tp in self.owned}
         )
         self.tables = SimpleNamespace(recovery=self.recovery, wait_until_tables_registered=_at_once)
         self.without_changelog: set[int] = set()

@@ -184,10 +184,13 @@ async def nothing_is_owned_that_does_not_flow(driver: ModuleType) -> None:
         await bench.assign()
         await bench.consumer.perform_seek()
         assert bench.consumer.positions() == {}
+        assert bench.consumer.flowing() == set()
         bench.consumer.resume_flow()
         assert bench.consumer.positions() == {C: 0}
+        assert bench.consumer.flowing() == {C.partition}
         await bench.revoke()
         assert bench.consumer.positions() == {}
+        assert bench.consumer.flowing() == set()
 
 
 # --- rule 3: the seek is explicit, to the log's start where nothing is committed

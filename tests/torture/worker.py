@@ -47,7 +47,7 @@ async def serve_metrics(composition: Any, queries: Any) -> Any:
     async def memory(_: web.Request) -> web.Response:
         pipeline = _pipelines[0]
         states = pipeline.store.data
-        owned = {tp.partition for tp in pipeline.consumer.positions()}
+        owned = pipeline.consumer.flowing()
         return web.json_response({
             "owned": sorted(owned),
             "partitions": {str(number): memory_of(states[number]) for number in sorted(states) if number in owned},
