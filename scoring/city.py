@@ -43,11 +43,15 @@ class City:
         held = self._digests.setdefault(fact[EVENT_ID], content)  # one look into a table that is in no cache
         if len(self._digests) == known:
             return "duplicate" if held == content else "conflict"
+        self.take_new(fact)
+        return "new"
+
+    def take_new(self, fact: Fact) -> None:
+        """Take in a fact of which the caller knows that none with its id has been; the id is not noted."""
         if fact[AT] <= self.context.now:
             self._apply(fact)
         else:
             heapq.heappush(self._ahead, (fact[AT], fact[EVENT_ID], fact))
-        return "new"
 
     def note_ids(self, event_ids: Iterable[str], digests: Iterable[int]) -> None:
         """Note events that were taken in before, with the digests of their contents; equal digests share one integer."""

@@ -95,6 +95,7 @@ class PartitionLog:
     changelog: dict[str, tuple[int, str]] = field(default_factory=dict)  # id → digest, department
     frozen: dict[tuple[str, str], FrozenRecord] = field(default_factory=dict)
     waiting: dict[str, tuple[str, int]] = field(default_factory=dict)  # id that the changelog does not have → topic, offset
+    agreed: int = 0  # ids of which the changelog has the content that came first in the log
     departments: set[str] = field(default_factory=set)  # that the log or the changelog has events of
 
     def read_on(self, source: Source, advance: Callable[[int], None]) -> None:
@@ -143,8 +144,11 @@ class PartitionLog:
             held = self.log.get(name)
             if held is None:
                 self.log[name] = found
-                if name not in self.changelog:
+                taken = self.changelog.get(name)
+                if taken is None:
                     self.waiting[name] = (topic, record.offset)
+                elif taken[0] == found.digest:
+                    self.agreed += 1
                 continue
             if held.digest != found.digest:
                 held = self.others.setdefault(name, {}).setdefault(found.digest, found)
@@ -176,7 +180,7 @@ class PartitionLog:
         for name, (topic, offset) in self.waiting.items():
             kind: RecountCauseKind = "lost" if offset < self.committed.get((topic, self.number), 0) else "not_consumed"
             found[self.log[name].fact[DEPARTMENT]][kind].append(f"{name} ({topic}|{self.number}|{offset})")
-        for name, (content, code) in self.changelog.items():
+        for name, (content, code) in self.changelog.items() if self.agreed < len(self.changelog) else ():
             held = self.log.get(name)
             if held is None:
                 found[code]["not_in_log"].append(name)
@@ -221,7 +225,7 @@ def counted(department: str, facts: list[Arrived], context: Context) -> tuple[di
     """
     city = City(context)
     for _, fact in facts:
-        city.take(fact, b"")  # a second content would be passed over like a copy: what digests it has does not matter
+        city.take_new(fact)
     city.settle()
     held = city.departments.get(department)
     if held is None:

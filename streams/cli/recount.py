@@ -79,15 +79,15 @@ class Log:
         """Read a partition from its start again."""
         self._reader.rewind(topic, partition)
 
-    def records(self, department: str | None) -> int:
-        """How many records of the inputs there are to read; ends the command where a topic is not as it has to be."""
+    def records(self, department: str | None) -> dict[int, int]:
+        """How many records of the inputs each partition has to be read; ends the command where a topic is not as it has to be."""
         count = self._settings.partitions
         numbers = range(count) if department is None else [partition_of(department, count)]
         with closing(LogReader(self._settings)) as reader:
             for topic in (*INPUT_TOPICS, CHANGELOG):
                 if reader.partitions(topic) != list(range(count)):
                     fail(f"topic {self._settings.topic(topic)} has not {count} partitions: see `onestop topics check`", Exit.NOT_RIGHT)
-            return reader.remaining((topic, number) for topic in INPUT_TOPICS for number in numbers)
+            return {number: reader.remaining((topic, number) for topic in INPUT_TOPICS) for number in numbers}
 
     def close(self) -> None:
         """Close the connections."""
@@ -157,11 +157,12 @@ def _recount(settings: Settings, period: str | None, department: str | None, pro
 def _counted(settings: Settings, model: ReadModel, log: Log, period: str | None, department: str | None, processes: int | None) -> Recount:
     clock = SystemClock()
     context = context_at(clock.now())
-    left = log.records(department)
+    records = log.records(department)
+    left = sum(records.values())
     wanted = processes or (1 if left < LEAST_RECORDS else os.cpu_count() or 1)
     asked = (settings, context, period, department)
     with progress(say("重算", "recounting"), left) as advance:
-        counting = in_processes(min(wanted, settings.partitions), asked, advance) if wanted > 1 and department is None else None
+        counting = in_processes(min(wanted, settings.partitions), asked, records, advance) if wanted > 1 and department is None else None
         result = Recounter(log, model, settings.partitions, context, clock, time.sleep).run(period, department, advance, counting)
     if period is None and department is None:
         model.keep_recount(result.model_copy(update={"differences": result.differences[:KEPT_DIFFERENCES]}))
@@ -171,15 +172,16 @@ def _counted(settings: Settings, model: ReadModel, log: Log, period: str | None,
 Asked = tuple[Settings, Context, str | None, str | None]
 
 
-def in_processes(processes: int, asked: Asked, advance: Callable[[int], None]) -> Counting:
-    """Count partitions in processes of their own, each with its own connections."""
+def in_processes(processes: int, asked: Asked, records: Mapping[int, int], advance: Callable[[int], None]) -> Counting:
+    """Count partitions in processes of their own, each with its own connections; those of most records first, so that all end together."""
     # Not a fork: this process has connections, and those of Kafka's client are not to be shared.
     spawned = multiprocessing.get_context("spawn")
 
     def count(numbers: Sequence[int], served: set[str]) -> Iterator[PartitionCount]:
         read = spawned.Array("Q", max(numbers) + 1, lock=False)
         with ProcessPoolExecutor(processes, spawned, initializer=_begin, initargs=(asked, served, read)) as pool:
-            yield from followed([pool.submit(_count, number) for number in numbers], read, advance)
+            largest_first = sorted(numbers, key=records.__getitem__, reverse=True)
+            yield from followed([pool.submit(_count, number) for number in largest_first], read, advance)
 
     return count
 
