@@ -117,6 +117,7 @@ class Pipeline:
         self._closer = Closer(settings)
         self._adjusting = asyncio.Lock()
         self._appending = asyncio.Semaphore(APPENDS_IN_FLIGHT)
+        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
         # Of each partition the time of the last event taken in by topic, until its score is published.
         self._taken_in: defaultdict[int, dict[str, int]] = defaultdict(dict)
@@ -203,7 +204,10 @@ class Pipeline:
         batch = self.producer.create_batch()
         batch.append(key=None, value=value, timestamp=None)
         batch.close()
-        return await self.producer.send_batch(batch, self.settings.topic(CHANGELOG), partition=partition)  # type: ignore[no-any-return]
+        # One after the other: of several that wait for the partition aiokafka takes any, and has the others time out that were not taken
+        # (seen under a backlog: the process ended).
+        async with self._turns[partition]:
+            return await self.producer.send_batch(batch, self.settings.topic(CHANGELOG), partition=partition)  # type: ignore[no-any-return]
 
     async def _finish(self, state: PartitionState, topic: str, message: Any, intake: Intake, values: list[bytes], started: float) -> None:
         try:

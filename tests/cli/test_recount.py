@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,14 +14,8 @@ from streams.cli import recount
 class Pool:
     """A pool that answers at once, with what it was asked."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self) -> None:
         self.asked: list[int] = []
-
-    def __enter__(self) -> Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def submit(self, _: Any, number: int) -> Future[int]:
         self.asked.append(number)
@@ -32,7 +27,7 @@ class Pool:
 def test_the_largest_partitions_are_counted_first(monkeypatch: pytest.MonkeyPatch) -> None:
     # In the order of their numbers the largest may begin when all others are done: 1.84 of two cores were used.
     pool = Pool()
-    monkeypatch.setattr(recount, "ProcessPoolExecutor", lambda *_, **__: pool)
+    monkeypatch.setattr(recount, "ProcessPoolExecutor", lambda *_, **__: nullcontext(pool))
     asked: Any = None
     count: Any = recount.in_processes(2, asked, {0: 10, 1: 500, 2: 80}, lambda _: None)
     assert set(count([0, 1, 2], set())) == {0, 1, 2}

@@ -38,6 +38,7 @@ class Broker:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any]]] = []  # key and record of each score
+        self.asked: set[int] = set()
         self.appended: list[int] = []
         self.answers = asyncio.Event()
         self.takes = asyncio.Event()  # whether it takes scores; else their sender waits, as for room in the buffer
@@ -48,7 +49,11 @@ class Broker:
         return SimpleNamespace(append=lambda **_: None, close=lambda: None)
 
     async def send_batch(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
+        # Of several that wait aiokafka takes any, and the time of the others may run out.
+        assert partition not in self.asked
+        self.asked.add(partition)
         await self.answers.wait()
+        self.asked.discard(partition)
         self.appended.append(partition)
         return _known(SimpleNamespace(offset=len(self.appended) - 1))
 
@@ -77,6 +82,7 @@ class Worker:
         self.cpu = 0.0  # what each look at the processor's time adds to it
         self.broker = Broker()
         self.owned = True
+        self.ended: list[str] = []  # why it would have
         self.states = {
             number: PartitionState(number, create_context(default_ruleset(), instant("2020-09-30")), {}) for number in range(PARTITIONS)
         }
@@ -92,6 +98,7 @@ class Worker:
         self._offsets = count()
         cpu = count()
         monkeypatch.setattr("streams.pipeline.time", SimpleNamespace(monotonic=lambda: self.seconds, perf_counter=lambda: self.seconds))
+        monkeypatch.setattr("streams.pipeline.end_process", self.ended.append)
         monkeypatch.setattr("streams.metrics.time", SimpleNamespace(thread_time=lambda: next(cpu) * self.cpu))
 
     async def take(self, history: History) -> None:
@@ -219,6 +226,7 @@ async def test_chunks_do_not_wait_for_the_appends_of_others(monkeypatch: pytest.
     worker.broker.answers.set()
     await late
     await asyncio.gather(*worker.pipeline._tasks)
+    assert worker.ended == []
     assert worker.broker.appended == [partition_of(D1, PARTITIONS)] * (APPENDS_IN_FLIGHT + 1)
 
 
