@@ -44,8 +44,8 @@ ROUND_SECONDS_CATCHING_UP = 5.0
 ROUND_SHARE_CATCHING_UP = 0.1
 OFFSETS_SECONDS = 1.0
 QUARANTINED_BYTES = 1024 * 1024
-# Publishing holds the loop for about as long.
-HOLD_SECONDS = 0.005
+# Publishing holds the loop for about as long, and so may each of the agents in one turn of it.
+HOLD_SECONDS = 0.002
 # Entities settled at once: some 10 ms.
 SETTLE_SLICE = 500
 SNAPSHOT_LOOK_SECONDS = 1.0
