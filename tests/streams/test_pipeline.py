@@ -63,9 +63,9 @@ class Broker:
         self.sent.append((key.decode(), orjson.loads(value)))
         return _known(None)
 
-    def scores(self, name: str) -> list[str]:
-        """The numerators that were published of an indicator."""
-        return [record["numerator"] for key, record in self.sent if key.endswith(f"|{name}")]
+    def told(self, field: str, department: str = "") -> list[str]:
+        """What was published of the first indicator, of all departments or of one: a field of each record, in their order."""
+        return [record[field] for key, record in self.sent if key.startswith(department) and key.endswith("|case_aggregation")]
 
 
 def _known(value: Any) -> asyncio.Future[Any]:
@@ -121,7 +121,6 @@ class Worker:
 
 
 PARTITIONS = 4
-FIRST = "case_aggregation"
 
 
 async def test_scores_are_published_with_the_chunk_that_changes_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,13 +135,13 @@ async def test_those_of_a_department_come_at_most_twenty_times_a_second(monkeypa
     worker = Worker(monkeypatch)
     for number in range(3):
         await worker.serial(number)
-    assert worker.broker.scores(FIRST) == ["0"]
+    assert worker.broker.told("numerator") == ["0"]
     assert worker.measured() == 1, "what waits is not published yet"
     await worker.serial(9, D2)
-    assert len(worker.broker.scores(FIRST)) == 2, "another department's do not wait"
+    assert len(worker.broker.told("numerator")) == 2, "another department's do not wait"
     worker.seconds += SCORES_EVERY
     await worker.serial(4)
-    assert [record["denominator"] for key, record in worker.broker.sent if key == f"{D1}|2020-09|{FIRST}"] == ["1", "4"]
+    assert worker.broker.told("denominator", D1) == ["1", "4"]
 
 
 async def test_scores_of_a_partition_that_catches_up_are_left_to_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,24 +157,21 @@ async def test_publishing_with_chunks_takes_at_most_half_of_the_time(monkeypatch
     departments = [department_code(number) for number in range(1, 20)]
     for department in departments:
         await worker.serial(1, department)
-    assert len(worker.broker.scores(FIRST)) == 1
+    assert len(worker.broker.told("numerator")) == 1
     worker.seconds += 2 * worker.metrics.publishing_seconds
     await worker.serial(2, departments[0])
-    assert len(worker.broker.scores(FIRST)) > 1
+    assert len(worker.broker.told("numerator")) > 1
 
 
 async def test_after_a_revocation_nothing_is_published_with_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The new owner may have told of more already; the chunk may have waited for its adjustments meanwhile."""
     worker = Worker(monkeypatch)
-    adjust = asyncio.Event()
 
-    async def wait(*_: Any) -> None:
+    async def adjust(*_: Any) -> None:
         worker.owned = False
-        await adjust.wait()
 
-    monkeypatch.setattr(worker.pipeline, "_adjust", wait)
+    monkeypatch.setattr(worker.pipeline, "_adjust", adjust)
     monkeypatch.setattr(PartitionState, "take_adjustments", lambda _: [object()])
-    adjust.set()
     await worker.serial(1)
     assert worker.broker.sent == []
 
@@ -191,7 +187,7 @@ async def test_no_score_comes_behind_one_that_counts_more(monkeypatch: pytest.Mo
     assert not first.done()
     worker.broker.takes.set()
     await first
-    assert [record["denominator"] for key, record in worker.broker.sent if key.endswith(f"|{FIRST}")] == ["1", "2"]
+    assert worker.broker.told("denominator") == ["1", "2"]
     assert worker.pipeline._telling == {}
 
 
@@ -210,7 +206,7 @@ async def test_after_a_rebalance_no_more_scores_are_told(monkeypatch: pytest.Mon
         await worker.pipeline.on_assigned()
     worker.broker.takes.set()
     await first
-    assert [record["denominator"] for key, record in worker.broker.sent if key.endswith(f"|{FIRST}")] == ["1"]
+    assert worker.broker.told("denominator") == ["1"]
 
 
 async def test_chunks_do_not_wait_for_the_appends_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,9 +240,7 @@ class Told(Pipeline):
         if len(self.done) == self.ends_before:
             raise EndedError
         self.done.append((what, state))
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        future.set_result(SimpleNamespace(offset=len(self.done)))  # the place in the changelog
-        return future
+        return _known(SimpleNamespace(offset=len(self.done)))  # the place in the changelog
 
     def hold_notes(self) -> Callable[[], None]:
         """Appends wait, until what is returned is called: then they have their place."""
