@@ -54,11 +54,11 @@ class LogReader:
         """The partitions of a topic; none where it is missing."""
         return sorted(self._consumer.partitions_for_topic(self._settings.topic(topic)) or ())
 
-    def remaining(self, places: Iterable[tuple[str, int]]) -> int:
-        """How many records there are to read in partitions, each a topic and a number."""
-        asked = [TopicPartition(self._settings.topic(topic), number) for topic, number in places]
-        ends, starts = self._consumer.end_offsets(asked), self._consumer.beginning_offsets(asked)
-        return sum(max(0, ends[place] - self._positions.get(place, starts[place])) for place in asked)
+    def remaining(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """How many records there are to read in each of some partitions, each a topic and a number."""
+        asked = {TopicPartition(self._settings.topic(topic), number): (topic, number) for topic, number in places}
+        ends, starts = self._consumer.end_offsets(list(asked)), self._consumer.beginning_offsets(list(asked))
+        return {asked[place]: max(0, ends[place] - self._positions.get(place, starts[place])) for place in asked}
 
     def end(self, topic: str, partition: int) -> int:
         """The end offset of a partition."""

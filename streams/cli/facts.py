@@ -29,6 +29,6 @@ def reading_facts(settings: Settings) -> Iterator[LogReader]:
 @contextmanager
 def telling_progress(reader: LogReader) -> Iterator[Advance]:
     """Progress on a terminal over what is left of the changelog."""
-    total = reader.remaining((CHANGELOG, number) for number in reader.partitions(CHANGELOG))
+    total = sum(reader.remaining((CHANGELOG, number) for number in reader.partitions(CHANGELOG)).values())
     with progress(say("读取事实", "reading facts"), total) as advance:
         yield advance

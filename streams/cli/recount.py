@@ -87,7 +87,8 @@ class Log:
             for topic in (*INPUT_TOPICS, CHANGELOG):
                 if reader.partitions(topic) != list(range(count)):
                     fail(f"topic {self._settings.topic(topic)} has not {count} partitions: see `onestop topics check`", Exit.NOT_RIGHT)
-            return {number: reader.remaining((topic, number) for topic in INPUT_TOPICS) for number in numbers}
+            left = reader.remaining((topic, number) for topic in INPUT_TOPICS for number in numbers)
+        return {number: sum(left[topic, number] for topic in INPUT_TOPICS) for number in numbers}
 
     def close(self) -> None:
         """Close the connections."""
