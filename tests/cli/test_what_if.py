@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -262,8 +262,8 @@ class FakeLog:
         assert topic == "onestop-facts-changelog"
         return list(self.partitions_there)
 
-    def remaining(self, places: list[tuple[str, int]]) -> int:
-        return len(list(places))
+    def remaining(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return dict.fromkeys(places, 1)
 
     def read(self, _: str, partition: int) -> Iterator[list[Any]]:
         held = [to_fact(event) for event in parse_chunk(lines(city()))]  # type: ignore[arg-type]

@@ -127,7 +127,7 @@ def _send(broker: str, city: City) -> int:
 
 
 def _faults(code: str, now: datetime) -> Iterator[dict[str, Any]]:
-    """What costs a department points or raises an alert now, whatever day it is."""
+    """What costs a department points or raises an alert now, and what the present month has to count in its first minute too."""
 
     def at(**ago: float) -> str:
         return (now - timedelta(**ago)).isoformat()
@@ -143,6 +143,9 @@ def _faults(code: str, now: datetime) -> Iterator[dict[str, Any]]:
     broken.add("item.published", at(days=20))
     broken.case("S1", issued=at(days=9), accepted=at(days=9), due_at=at(days=2))
     broken.case("S2", issued=at(days=9), accepted=at(days=9), due_at=at(hours=-6))
+    broken.add("interface.registered", at(days=20), interface="IF2")
+    broken.add("interface.failed", at(), interface="IF2", failure="F2")
+    broken.case("S4", issued=at(), accepted=at(), passed=at(), completed=at())
     stranger = History(UNREGISTERED)
     stranger.case("S3", issued=at(days=9), accepted=at(days=9), due_at=at(days=2))
     yield from (*broken.events, *stranger.events)
