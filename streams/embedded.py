@@ -377,6 +377,8 @@ class KafkaProcess(Server):
             "share.coordinator.state.topic.replication.factor": copies,
             "share.coordinator.state.topic.min.isr": majority,
             "group.initial.rebalance.delay.ms": "0",
+            # As whoever runs a Kafka is told to: a client that asks for a topic just deleted would make it, with one partition.
+            "auto.create.topics.enable": "false",
             **self.properties,
         }
 

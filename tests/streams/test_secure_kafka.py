@@ -99,14 +99,17 @@ def test_each_process_as_its_own_user_scores_exactly(secure: SecureKafka, system
     producer.flush()
     producer.close()
     expected = expected_scores(city)
-    until(lambda: not system.holes() and not differences(system.scores(), expected), f"live scores are the offline ones\n{system.logs()}")
+    until(
+        lambda: not system.holes() and not differences(system.scores(), expected),
+        lambda: f"live scores are the offline ones\n{system.logs()}",
+    )
     assert b"not_json" in system.run("quarantine", "list").stdout
 
     def shown() -> dict[str, Any]:
         lines = system.run("scores", "--json").stdout.splitlines()
         return {f"{r['department']}|{r['period']}|{r['indicator']}": r for r in map(orjson.loads, lines)}
 
-    until(lambda: not differences(shown(), expected), f"the projector brings them into the read model\n{system.logs()}")
+    until(lambda: not differences(shown(), expected), lambda: f"the projector brings them into the read model\n{system.logs()}")
     system.run("period", "close", "2020-08")
     departments = {orjson.loads(line)["department"] for line in city}
     until(

@@ -104,7 +104,6 @@ class SecureKafka:
                 "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
                 "allow.everyone.if.no.acl.found": "false",
                 "super.users": f"User:CN=broker;User:{ADMIN}",
-                "auto.create.topics.enable": "false",
             },
             format_options=[
                 part for user in (ADMIN, *self.users) for part in ("--add-scram", f"{MECHANISM}=[name={user},password={password_of(user)}]")

@@ -23,7 +23,7 @@ STANDBY = "TORTURE_STANDBY"
 SLOW_SECONDS = "TORTURE_SLOW_SECONDS"
 # A fault put in, to see that it is found: chunks count as finished before their facts are durable.
 EARLY_FINISH = "TORTURE_EARLY_FINISH"
-APPEND_SECONDS = 2.0
+APPEND_SECONDS = 15.0  # what is committed is looked at every five
 
 _create_app = streams.worker.create_app
 _serve_metrics = streams.worker.serve_metrics
