@@ -22,7 +22,7 @@ from streams.embedded import free_ports
 from streams.simulator import chaos, dump, simulate_months
 from tests.support.live import ONESTOP, differences, expected_scores, until
 
-END_SECONDS = 10
+END_SECONDS = 60
 
 
 class Up:

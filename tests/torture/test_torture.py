@@ -120,7 +120,7 @@ def test_a_proxy_passes_on_holds_and_cuts(echo: socket.socket) -> None:
             proxies.heal()
             far.settimeout(10)
             assert far.recv(10) == b"two"
-            proxies.slow(0.4)
+            proxies.slow(2.0)
             near.sendall(b"three")
             far.settimeout(0.1)
             with pytest.raises(TimeoutError):
