@@ -56,7 +56,7 @@ class LogReader:
 
     def remaining(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """How many records there are to read in each of some partitions, each a topic and a number."""
-        asked = {TopicPartition(self._settings.topic(topic), number): (topic, number) for topic, number in places}
+        asked = self._asked(places)
         ends, starts = self._consumer.end_offsets(list(asked)), self._consumer.beginning_offsets(list(asked))
         return {asked[place]: max(0, ends[place] - self._positions.get(place, starts[place])) for place in asked}
 
@@ -66,8 +66,11 @@ class LogReader:
 
     def ends(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """The end offsets of partitions, each a topic and a number."""
-        asked = {TopicPartition(self._settings.topic(topic), number): (topic, number) for topic, number in places}
+        asked = self._asked(places)
         return {asked[place]: int(end) for place, end in self._consumer.end_offsets(list(asked)).items()}
+
+    def _asked(self, places: Iterable[tuple[str, int]]) -> dict[TopicPartition, tuple[str, int]]:
+        return {TopicPartition(self._settings.topic(topic), number): (topic, number) for topic, number in places}
 
     def rewind(self, topic: str, partition: int) -> None:
         """Read a partition from its start again."""
@@ -130,6 +133,9 @@ class PartitionReader:
         """The end offsets of a partition of topics."""
         asked = {self._place(topic, partition): topic for topic in topics}
         return {asked[place]: end for place, end in self._wait(self._consumer.end_offsets(list(asked))).items()}
+
+    def _asked(self, places: Iterable[tuple[str, int]]) -> dict[TopicPartition, tuple[str, int]]:
+        return {TopicPartition(self._settings.topic(topic), number): (topic, number) for topic, number in places}
 
     def rewind(self, topic: str, partition: int) -> None:
         """Read a partition from its start again."""

@@ -70,9 +70,9 @@ def whole(broker: EmbeddedBroker, redis_server: EmbeddedRedis, tmp_path_factory:
             system.start(name, name)
         system.run("publish", str(history))
         accepted = [event for event in city.events(now, now + timedelta(days=3)) if event["type"] == "case.accepted"]
-        full = now.replace(day=1) - timedelta(days=1)
-        found = Whole(system, f"http://127.0.0.1:{port}", accepted[0], f"/explain/{accepted[0]['department']}/{full:%Y-%m}")
-        until(lambda: _settled(found), lambda: f"everything is scored\n{system.logs()}")
+        month_before = now.replace(day=1) - timedelta(days=1)
+        found = Whole(system, f"http://127.0.0.1:{port}", accepted[0], f"/explain/{accepted[0]['department']}/{month_before:%Y-%m}")
+        until(lambda: _settled(found), "everything is scored", logs=system.logs)
         yield found
     finally:
         system.close()

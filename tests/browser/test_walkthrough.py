@@ -43,7 +43,7 @@ def story(whole: Whole) -> Whole:
     publish("case.accepted", "completed-late", month, due_at=(now - day).isoformat())
     publish("case.completed", "completed-late", timedelta(0), outcome="granted")
     alert = f"alerts?kind=case_overdue&department={whole.case['department']}"
-    until(lambda: "overdue-since-yesterday" in str(whole.api(alert)), lambda: f"the alert fires\n{whole.system.logs()}")
+    until(lambda: "overdue-since-yesterday" in str(whole.api(alert)), "the alert fires", logs=whole.system.logs)
     return whole
 
 

@@ -29,8 +29,8 @@ TARGETS = [
     for name, panel in PANELS
     for place, target in enumerate(panel["targets"])
 ]
-# A deadline may pass between the two questions; many scrapes later they agree, or never will.
-SECONDS = 20
+# A deadline may pass between the two questions; more than two scrapes later they agree, or never will.
+SECONDS = 3
 Series = list[dict[str, Any]]
 
 

@@ -53,7 +53,7 @@ def _live(system: System, records: int, seed: int) -> Report:
         with _progress(f"sending {what}", total) as advance:
             used, started = cpu_seconds(process.pid), time.monotonic()
             send(system, sent, advance)
-            until(lambda: not system.holes(), lambda what=what: f"{what} records are finished\n{system.logs()}", 900)
+            until(lambda: not system.holes(), f"{what} records are finished", 900, logs=system.logs)
         cpu, seconds = cpu_seconds(process.pid) - used, time.monotonic() - started
         print(
             f"worker, {what}: {cpu / total * 1e6:.1f} µs CPU a record, publishing and waiting included; {total / seconds:,.0f} records/s sent and taken in"

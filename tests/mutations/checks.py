@@ -193,7 +193,7 @@ def send(system: System, records: Iterable[Sent], progress: Callable[[int], None
 def verify(system: System) -> Report:
     """Compare quarantine, facts and scores with the input topics as they lie on the broker, every record judged by itself."""
     report = Report()
-    until(lambda: not system.holes(), lambda: f"every record is finished\n{system.logs()}", 900)
+    until(lambda: not system.holes(), "every record is finished", 900, logs=system.logs)
     held: dict[tuple[int, str], Fact] = {}
     for chunk in system.chunks():
         for fact in chunk.facts:

@@ -107,8 +107,8 @@ class Timeline:
 
     def assert_exact(self) -> None:
         """Everything consumed; closed records as frozen, with the time of their closing, open ones those of the whole set; adjustments."""
-        until(lambda: not self.system.holes(), lambda: f"the intervals tile the inputs\n{self.system.logs()}")
-        until(lambda: self.frozen_records().keys() >= self.closed(), lambda: f"what is closed is frozen\n{self.system.logs()}")
+        until(lambda: not self.system.holes(), "the intervals tile the inputs", logs=self.system.logs)
+        until(lambda: self.frozen_records().keys() >= self.closed(), "what is closed is frozen", logs=self.system.logs)
         last: list[Any] = []
 
         def wrong() -> list[str]:
@@ -221,7 +221,7 @@ def test_killed_just_before_and_just_after_a_closing(timeline: Timeline) -> None
     timeline.system.kill("one", signal.SIGKILL)
     timeline.set(AFTER)
     timeline.start("two")
-    until(timeline.frozen_records, lambda: f"the first frozen record\n{timeline.system.logs()}")
+    until(timeline.frozen_records, "the first frozen record", logs=timeline.system.logs)
     timeline.system.kill("two", signal.SIGKILL)
     timeline.set(NEXT_DAY)
     timeline.send(LATE, late(D1), late(D2))

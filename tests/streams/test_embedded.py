@@ -17,6 +17,7 @@ import pytest
 import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from kafka import KafkaConsumer
 
 from streams.embedded import HOST, EmbeddedBroker, EmbeddedError, EmbeddedRedis, KafkaProcess, Server
 from tests.support.kafka import KafkaCluster, kafka_jars
@@ -207,6 +208,16 @@ def test_a_node_keeps_its_data_over_a_stop(kafka: KafkaCluster, unique_prefix: s
         assert run(topics(node.address)) == [f"{unique_prefix}cases"]
         node.close()
         assert not directory.exists()
+
+
+def test_apache_kafka_makes_no_topic_unasked(kafka: KafkaCluster, unique_prefix: str) -> None:
+    name = f"{unique_prefix}deleted"
+    consumer = KafkaConsumer(name, bootstrap_servers=kafka.address, group_id=None, enable_auto_commit=False)
+    try:
+        consumer.poll(timeout_ms=1_000)  # asks for it by its name
+        assert name not in consumer.topics()
+    finally:
+        consumer.close()
 
 
 def test_kafka_without_java_or_jars_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def publish(system: System, lines: list[bytes], name: str = "events.jsonl") -> N
 
 def assert_exact(system: System, lines: list[bytes]) -> None:
     """Nothing lost, nothing double, and every field of every score as `onestop score` says."""
-    until(lambda: not system.holes(), lambda: f"the intervals tile the inputs\n{system.logs()}")
+    until(lambda: not system.holes(), "the intervals tile the inputs", logs=system.logs)
     expected = expected_scores(lines)
     until(lambda: not differences(system.scores(), expected), "live scores are the offline ones")
 

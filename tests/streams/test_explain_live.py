@@ -90,9 +90,10 @@ async def test_live_as_offline_closed_as_frozen_and_by_the_successor(timeline: T
 
     until(
         lambda: {owner_of(0), owner_of(1)} == {f"127.0.0.1:{port}" for port in ports.values()},
-        lambda: f"each has a partition\n{system.logs()}",
+        "each has a partition",
+        logs=system.logs,
     )
-    until(lambda: not system.holes() and answered(workers), lambda: f"every department is answered for\n{system.logs()}")
+    until(lambda: not system.holes() and answered(workers), "every department is answered for", logs=system.logs)
 
     # Live as offline, by pages and all at once.
     assert timeline.closed() == set()
@@ -139,7 +140,7 @@ async def test_live_as_offline_closed_as_frozen_and_by_the_successor(timeline: T
     with pytest.raises(NoAnswerError, match="ask again in a moment"):
         workers.explain(D1, AUGUST, "online_depth")
     assert (await ask(app, f"/explain/{D1}/{AUGUST}/online_depth")).status == 503
-    until(lambda: answered(workers), lambda: f"the successor answers\n{system.logs()}")
+    until(lambda: answered(workers), "the successor answers", logs=system.logs)
     assert owner_of(place) not in ("nobody", owner)
     client.close()
     assert {indicator: content(workers.explain(D1, AUGUST, indicator)) for indicator in BY_ID} == before

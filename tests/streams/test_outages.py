@@ -93,7 +93,7 @@ def assert_exact(system: System, lines: list[bytes], what: str, *, in_redis: boo
             start_again(system)
             return condition()
 
-        until(checked, lambda: f"{what}: {sentence}\n{system.logs()}")
+        until(checked, f"{what}: {sentence}", logs=system.logs)
 
     holds(lambda: not system.holes(), "the intervals tile the inputs")
     expected = expected_scores(lines)

@@ -51,7 +51,7 @@ def put(system: System) -> Iterator[Put]:
     def send(value: bytes, topic: str = "serials", key: bytes | None = D1.encode()) -> str:
         sent = producer.send(system.prefix + topic, key=key, value=value).get(timeout=60)
         name = f"{topic}|{sent.partition}|{sent.offset}"
-        until(lambda: name in {entry["id"] for entry in listed(system)}, lambda: f"{name} is in quarantine\n{system.logs()}")
+        until(lambda: name in {entry["id"] for entry in listed(system)}, f"{name} is in quarantine", logs=system.logs)
         return name
 
     yield send

@@ -107,7 +107,7 @@ def served(system: System) -> dict[str, dict[str, Any]]:
 
 
 def settled(system: System, expected: dict[str, dict[str, Any]]) -> None:
-    until(lambda: not system.holes(), lambda: f"everything is consumed\n{system.logs()}")
+    until(lambda: not system.holes(), "everything is consumed", logs=system.logs)
     until(lambda: not differences(served(system), expected), "the read model is there")
 
 
@@ -281,7 +281,7 @@ def test_an_id_with_two_contents_is_no_mismatch(system: System, city: list[bytes
             {"event_id": name, "type": "case.accepted", "occurred_at": at, "serial": name, "item": "I1", "acceptance_no": name, **common},
         ]
     publish(system, [orjson.dumps(pair) for pair in pairs] + city[:1])
-    until(lambda: not system.holes() and len(system.facts()) == 21, lambda: f"everything is consumed\n{system.logs()}")
+    until(lambda: not system.holes() and len(system.facts()) == 21, "everything is consumed", logs=system.logs)
     until(lambda: served(system).get(f"{department}|2020-09|total", {}).get("version", 0) >= 20, "the read model is there")
     result = recount(system, expect=0)
     assert result["mismatches"] == 0
@@ -302,6 +302,6 @@ def test_every_so_many_hours(system: System, city: list[bytes], client: Any) -> 
     assert "`onestop recount` compares" in doctor
     name = Layout(f"{system.prefix}onestop:").recount
     system.start("recount", [*ONESTOP, "recount", "--every", "0.001"])
-    first = until(lambda: client.get(name), lambda: f"the first result\n{system.logs()}")
+    first = until(lambda: client.get(name), "the first result", logs=system.logs)
     second = until(lambda: (value := client.get(name)) != first and value, "a second result")
     assert orjson.loads(second[STAMP_LENGTH:])["mismatches"] == 0

@@ -55,7 +55,7 @@ def publish(system: System, events: list[Event]) -> Path:
 def take_in(system: System, events: list[Event]) -> Path:
     """Publish, and wait until all of it is in the changelog: the embedded broker tells end offsets that are too low."""
     path = publish(system, events)
-    until(lambda: {event["event_id"] for event in events} <= system.facts(), lambda: f"all is taken in\n{system.logs()}")
+    until(lambda: {event["event_id"] for event in events} <= system.facts(), "all is taken in", logs=system.logs)
     return path
 
 
@@ -104,7 +104,7 @@ def test_from_the_draw_to_the_score(system: System) -> None:
     for number in range(20):
         late.case(f"L{number:02d}-07", f"I{number % 4 + 1}", accepted="2020-09-01T08:00:00")
     publish(system, [event | {"event_id": f"late-{event['event_id']}"} for event in late.events])
-    until(lambda: state_of(system) is not None, lambda: f"the sample is taken in\n{system.logs()}")
+    until(lambda: state_of(system) is not None, "the sample is taken in", logs=system.logs)
     _, said = sample_draw(system, "--indicator", "visit_reduction", "--department", D1, expect=1)
     assert f"is drawn ({SAMPLE})" in said
     checked = records(system.run("sample", "check", "--period", SEPTEMBER, "--json").stdout)
@@ -114,7 +114,7 @@ def test_from_the_draw_to_the_score(system: System) -> None:
     record = ("record", "inspection", SAMPLE, first, "--not-achieved", "--department", D1)
     until(lambda: points(system) == 10, "nothing is inspected yet")
     assert system.run(*record, "--by", "zhao.min").stdout.decode() == f"recorded: {SAMPLE}/{first}\n"
-    until(lambda: points(system) == 8, lambda: f"the inspection costs two points\n{system.logs()}")
+    until(lambda: points(system) == 8, "the inspection costs two points", logs=system.logs)
     state = state_of(system)
     assert state is not None
     assert (state["outstanding"], [thing["id"] for thing in state["things"] if thing["outstanding"]]) == (3, others)

@@ -101,7 +101,8 @@ def test_each_process_as_its_own_user_scores_exactly(secure: SecureKafka, system
     expected = expected_scores(city)
     until(
         lambda: not system.holes() and not differences(system.scores(), expected),
-        lambda: f"live scores are the offline ones\n{system.logs()}",
+        "live scores are the offline ones",
+        logs=system.logs,
     )
     assert b"not_json" in system.run("quarantine", "list").stdout
 
@@ -109,7 +110,7 @@ def test_each_process_as_its_own_user_scores_exactly(secure: SecureKafka, system
         lines = system.run("scores", "--json").stdout.splitlines()
         return {f"{r['department']}|{r['period']}|{r['indicator']}": r for r in map(orjson.loads, lines)}
 
-    until(lambda: not differences(shown(), expected), lambda: f"the projector brings them into the read model\n{system.logs()}")
+    until(lambda: not differences(shown(), expected), "the projector brings them into the read model", logs=system.logs)
     system.run("period", "close", "2020-08")
     departments = {orjson.loads(line)["department"] for line in city}
     until(

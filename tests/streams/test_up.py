@@ -22,7 +22,7 @@ from streams.embedded import free_ports
 from streams.simulator import chaos, dump, simulate_months
 from tests.support.live import ONESTOP, differences, expected_scores, until
 
-END_SECONDS = 60
+END_SECONDS = 10
 
 
 class Up:
@@ -44,7 +44,7 @@ class Up:
             self.process = subprocess.Popen(
                 [*ONESTOP, "up", *options], env=self.environment, stdout=log, stderr=log, cwd=directory, start_new_session=True
             )
-        until(self.told, f"the addresses are told: {self.text}", 60)
+        until(self.told, "the addresses are told", 60, logs=lambda: self.text)
         found = re.search(r"Redis\s+(\S+)", self.text)
         assert found
         self.environment["ONESTOP_REDIS_URL"] = found[1]
@@ -110,7 +110,7 @@ def test_a_published_city_is_scored_as_offline_and_ctrl_c_leaves_nothing(tmp_pat
     running.append(up)
     up.run("publish", str(path), expect=1)
     expected = expected_scores(lines)
-    until(lambda: not differences(up.scores(), expected), f"live scores are the offline ones {up.text}")
+    until(lambda: not differences(up.scores(), expected), "live scores are the offline ones", logs=lambda: up.text)
     assert up.get("/healthz")
     assert "govscore_department_points{" in up.get("/metrics")
     names = {record["department"] for record in expected.values()}
@@ -132,7 +132,7 @@ def test_the_demo_shows_a_ranked_table_that_changes(tmp_path: Path, running: lis
     def totals() -> dict[str, str]:
         return {key: record["points_exact"] for key, record in up.scores().items() if record["indicator"] == "total"}
 
-    until(lambda: "live now" in up.text, f"the history is published {up.text}")
+    until(lambda: "live now" in up.text, "the history is published", logs=lambda: up.text)
     first = until(lambda: len({key.split("|")[0] for key in totals()}) == 20 and totals(), "twenty departments are scored")
     until(lambda: totals() != first, "the totals change")
     assert up.end() == 0

@@ -34,15 +34,15 @@ DEADLINE_SECONDS = 180
 MADE = ("as_of", "rank", "ranked")
 
 
-def until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = DEADLINE_SECONDS) -> Any:
-    """Poll until a condition is true; fail with what was waited for, which is asked only then (it may tell of logs)."""
+def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS, *, logs: Callable[[], str] = str) -> Any:
+    """Poll until a condition is true; fail with what was waited for, and with what the logs say by then."""
     end = time.monotonic() + seconds
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
+            raise AssertionError(f"not within {seconds:g} s: {what}\n{logs()}".rstrip())
         time.sleep(0.2)
 
 

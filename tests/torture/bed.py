@@ -203,7 +203,7 @@ class Bed:
         if options.slow_seconds:
             extra[worker.SLOW_SECONDS] = str(options.slow_seconds)
         if options.early_finish:
-            extra[worker.EARLY_FINISH] = "1"
+            extra[worker.EARLY_FINISH_SECONDS] = str(3 * COMMITS_EVERY)  # to be seen whenever it is looked for
         self.system = System(servers.cluster.address, self.prefix, self.directory, options.partitions, extra)
         self.wanted: set[int] = set()
         self.paused: set[int] = set()

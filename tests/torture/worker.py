@@ -21,9 +21,8 @@ from tests.torture.memory import memory_of
 ADDRESS_FILE = "TORTURE_ADDRESS_FILE"
 STANDBY = "TORTURE_STANDBY"
 SLOW_SECONDS = "TORTURE_SLOW_SECONDS"
-# A fault put in, to see that it is found: chunks count as finished before their facts are durable.
-EARLY_FINISH = "TORTURE_EARLY_FINISH"
-APPEND_SECONDS = 15.0  # what is committed is looked at every five
+# A fault put in, to see that it is found: chunks count as finished so many seconds before their facts are durable.
+EARLY_FINISH_SECONDS = "TORTURE_EARLY_FINISH_SECONDS"
 
 _create_app = streams.worker.create_app
 _serve_metrics = streams.worker.serve_metrics
@@ -83,7 +82,7 @@ def finished_at_once(self: Consumer, message: Any) -> Any:
 
 async def append_late(self: Pipeline, partition: int, value: bytes) -> Any:
     """As `_append`, after a while."""
-    await asyncio.sleep(APPEND_SECONDS)
+    await asyncio.sleep(float(os.environ[EARLY_FINISH_SECONDS]))
     return await _append(self, partition, value)
 
 
@@ -92,7 +91,7 @@ if __name__ == "__main__":
     streams.worker.serve_metrics = serve_metrics
     if SLOW_SECONDS in os.environ:
         Pipeline.process = slowly  # type: ignore[method-assign]
-    if EARLY_FINISH in os.environ:
+    if EARLY_FINISH_SECONDS in os.environ:
         Consumer.interval_of = finished_at_once  # type: ignore[method-assign]
         Pipeline._append = append_late  # type: ignore[method-assign]
     sys.exit(run(["worker"]))
