@@ -134,9 +134,6 @@ class PartitionReader:
         asked = {self._place(topic, partition): topic for topic in topics}
         return {asked[place]: end for place, end in self._wait(self._consumer.end_offsets(list(asked))).items()}
 
-    def _asked(self, places: Iterable[tuple[str, int]]) -> dict[TopicPartition, tuple[str, int]]:
-        return {TopicPartition(self._settings.topic(topic), number): (topic, number) for topic, number in places}
-
     def rewind(self, topic: str, partition: int) -> None:
         """Read a partition from its start again."""
         self._positions.pop(self._place(topic, partition), None)
