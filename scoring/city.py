@@ -1,10 +1,10 @@
 """A city, or the part of it in one partition: departments, the index of event ids, and what is dated ahead."""
 
 import heapq
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Literal
 
-from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest, digest_of, shared_digest
+from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest_of, pack, shared_digest
 from scoring.context import Context
 from scoring.department import Counters, Department
 from scoring.folding import FOLDS
@@ -28,30 +28,59 @@ class City:
         self._digests: dict[str, int] = {}
         self._ahead: list[tuple[int, str, Fact]] = []
 
-    def take(self, fact: Fact, packed: bytes | None = None) -> Outcome:
-        """Take in a fact unless its id was taken in before.
+    def take(self, fact: Fact) -> Outcome:
+        """Take in a fact unless its id was taken in before."""
+        return self.take_each((fact,))[0]
+
+    def take_each(self, facts: Sequence[Fact], packed: Iterable[bytes] | None = None) -> list[Outcome]:
+        """Take in facts, each unless its id was taken in before; what became of each.
 
         Of one id with two contents the first stands, also when it lies after now (`events.md`, Values). A fact dated ahead waits for
         its time.
 
         Args:
-            fact: the fact.
-            packed: its bytes, where the caller has them already.
+            facts: the facts.
+            packed: the bytes of each, where the caller has them already.
         """
-        content = digest(fact) if packed is None else digest_of(packed)
-        known = len(self._digests)
-        held = self._digests.setdefault(fact[EVENT_ID], content)  # one look into a table that is in no cache
-        if len(self._digests) == known:
-            return "duplicate" if held == content else "conflict"
-        self.take_new(fact)
-        return "new"
+        outcomes: list[Outcome] = []
+        new: list[Fact] = []
+        digests = self._digests
+        known = len(digests)
+        for fact, content in zip(facts, map(digest_of, map(pack, facts) if packed is None else packed), strict=True):
+            held = digests.setdefault(fact[EVENT_ID], content)  # one look into a table that is in no cache
+            if len(digests) > known:
+                known += 1
+                new.append(fact)
+                outcomes.append("new")
+            else:
+                outcomes.append("duplicate" if held == content else "conflict")
+        self.take_new(new)
+        return outcomes
 
-    def take_new(self, fact: Fact) -> None:
-        """Take in a fact of which the caller knows that none with its id has been; the id is not noted."""
-        if fact[AT] <= self.context.now:
-            self._apply(fact)
-        else:
-            heapq.heappush(self._ahead, (fact[AT], fact[EVENT_ID], fact))
+    def take_new(self, facts: Iterable[Fact]) -> None:
+        """Take in facts of which the caller knows that none with their ids has been; the ids are not noted."""
+        now, departments = self.context.now, self.departments
+        # One loop and not a call for each: calls were a fifth of what folding an event takes.
+        for fact in facts:
+            at = fact[AT]
+            if at > now:
+                heapq.heappush(self._ahead, (at, fact[EVENT_ID], fact))
+                continue
+            fold = FOLDS.get(fact[CODE])
+            if fold is None:
+                self.period_facts.append(fact)
+                continue
+            code = fact[DEPARTMENT]
+            department = departments.get(code)
+            if department is None:
+                department = self.department(code)
+            department.arrived(at)
+            fold(department, fact)
+            self._unsettled.add(code)
+
+    def knows(self, event_id: str) -> bool:
+        """Whether an event of that id was taken in."""
+        return event_id in self._digests
 
     def note_ids(self, event_ids: Iterable[str], digests: Iterable[int]) -> None:
         """Note events that were taken in before, with the digests of their contents; equal digests share one integer."""
@@ -63,21 +92,8 @@ class City:
 
     def take_all(self, facts: Iterable[Fact]) -> None:
         """Take in facts and settle the counters."""
-        for fact in facts:
-            self.take(fact)
+        self.take_each(tuple(facts))
         self.settle()
-
-    def _apply(self, fact: Fact) -> None:
-        if fact[CODE] in PERIOD_CODES:
-            self.period_facts.append(fact)
-            return
-        code = fact[DEPARTMENT]
-        department = self.departments.get(code)
-        if department is None:
-            department = self.department(code)
-        department.arrived(fact[AT])
-        FOLDS[fact[CODE]](department, fact)
-        self._unsettled.add(code)
 
     def department(self, code: str) -> Department:
         """The department of that code, made if it is new."""

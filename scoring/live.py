@@ -60,8 +60,10 @@ class LiveCity(City):
             for department in self.departments.values():
                 department.changes.note_everything(0)
         self.context.now = now
+        due = []
         while self._ahead and self._ahead[0][0] <= now:
-            self._apply(heapq.heappop(self._ahead)[2])
+            due.append(heapq.heappop(self._ahead)[2])
+        self.take_new(due)
 
     def restored(self, department: Department) -> None:
         """Note that a department was made of what was stored: all of it is to be settled."""

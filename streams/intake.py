@@ -75,49 +75,65 @@ def take_chunk(
         intake.unknown_fields += number
 
     with timer("validate"):
-        facts = parse_facts([record.value for record in records], note_unknown)
+        parsed = parse_facts([record.value for record in records], note_unknown)
     with timer("fold"):
-        for record, fact in zip(records, facts, strict=True):
-            if isinstance(fact, Rejection):
-                intake.quarantined.append((record, fact))
-            else:
-                _take_fact(state, topic, record, fact, partitions, intake)
+        own, facts = _own(state.number, topic, records, parsed, partitions, intake)
+        _take(state, own, facts, intake)
+    intake.quarantined.sort(key=lambda entry: entry[0].offset)
     intake.record.quarantined = len(intake.quarantined)
     for _, _, _, source in intake.rerouted:
         intake.record.sources[source] = intake.record.sources.get(source, 0) + 1
     return intake
 
 
-def _take_fact(state: PartitionState, topic: str, record: Any, fact: Fact, partitions: int, intake: Intake) -> None:
-    key, right = home_of(fact[DEPARTMENT], partitions)
-    if record.key != key or TOPIC_OF_CODE[fact[CODE]] != topic:
-        rejection = misplaced(fact, topic, record.key)
-        assert rejection is not None
-        intake.quarantined.append((record, replace(rejection, source=_source_of(record))))
-        return
-    if right not in (state.number, None):
-        # One department must live in one partition. A producer with another partitioner (librdkafka's default is one) puts it
-        # elsewhere: such a record is sent on, never folded where it lies.
-        intake.rerouted.append((record, right, arrival_of(record), _source_of(record)))
-        return
-    arrival = arrival_of(record) if record.headers else record.timestamp
-    packed = pack(fact)
-    outcome = state.take(fact, arrival, packed)
-    if outcome == "new":
-        at = fact[AT]
-        if at < state.city.context.time.start_of_period_of(arrival * MILLISECOND):
-            intake.record.late += 1
-        intake.last_event_at = max(intake.last_event_at, at)
-        intake.record.add(fact, arrival, packed)
-    elif outcome == "duplicate":
-        intake.record.duplicates += 1
-        if record.headers and arrival != record.timestamp:
-            # A copy that was sent on may have arrived before the one taken in: of copies the earliest arrival counts.
-            intake.record.copies += 1
-            intake.record.add(fact, arrival, packed)
-    else:
-        detail = f"{fact[EVENT_ID]} was taken in before with another content; the first one stands"
-        intake.quarantined.append((record, Rejection("conflicting_event_id", detail, _source_of(record))))
+def _own(
+    number: int, topic: str, records: Sequence[Any], parsed: Sequence[Fact | Rejection], partitions: int, intake: Intake
+) -> tuple[list[Any], list[Fact]]:
+    """The records that are good and lie in their own topic and partition, and their facts."""
+    own: list[Any] = []
+    facts: list[Fact] = []
+    for record, fact in zip(records, parsed, strict=True):
+        if isinstance(fact, Rejection):
+            intake.quarantined.append((record, fact))
+            continue
+        key, right = home_of(fact[DEPARTMENT], partitions)
+        if record.key != key or TOPIC_OF_CODE[fact[CODE]] != topic:
+            rejection = misplaced(fact, topic, record.key)
+            assert rejection is not None
+            intake.quarantined.append((record, replace(rejection, source=_source_of(record))))
+        elif right != number and right is not None:
+            # One department must live in one partition. A producer with another partitioner (librdkafka's default is one) puts it
+            # elsewhere: such a record is sent on, never folded where it lies.
+            intake.rerouted.append((record, right, arrival_of(record), _source_of(record)))
+        else:
+            own.append(record)
+            facts.append(fact)
+    return own, facts
+
+
+def _take(state: PartitionState, records: Sequence[Any], facts: Sequence[Fact], intake: Intake) -> None:
+    """Fold the facts of records, and note what became of each."""
+    arrivals = [arrival_of(record) if record.headers else record.timestamp for record in records]
+    packed = [pack(fact) for fact in facts]
+    outcomes = state.take_each(facts, arrivals, packed)
+    periods = state.city.context.time.periods_of([arrival * MILLISECOND for arrival in arrivals])
+    brought = intake.record
+    for record, fact, arrival, content, outcome, (_, period_start) in zip(records, facts, arrivals, packed, outcomes, periods, strict=True):
+        if outcome == "new":
+            at = fact[AT]
+            if at < period_start:
+                brought.late += 1
+            intake.last_event_at = max(intake.last_event_at, at)
+            brought.add(fact, arrival, content)
+        elif outcome == "duplicate":
+            brought.duplicates += 1
+            if record.headers and arrival != record.timestamp:
+                # A copy that was sent on may have arrived before the one taken in: of copies the earliest arrival counts.
+                brought.copies += 1
+                brought.add(fact, arrival, content)
+        else:
+            detail = f"{fact[EVENT_ID]} was taken in before with another content; the first one stands"
+            intake.quarantined.append((record, Rejection("conflicting_event_id", detail, _source_of(record))))
 
 
 def _source_of(record: Any) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from msgspec.msgpack import Decoder
@@ -13,6 +13,7 @@ from models.records import AdjustmentRecord
 from scoring.city import PERIOD_CODES, Outcome
 from scoring.context import Context
 from scoring.department import Counters
+from scoring.late import spares
 from scoring.live import LiveCity
 from scoring.local_time import parse_period, period_label
 from scoring.periods import Arrived, Closing, adjustment, content_of, current_closing, records_at_closing
@@ -36,6 +37,13 @@ _DECODE: dict[str, Callable[[bytes], Any]] = {
 }
 
 
+class ClosedPeriods(NamedTuple):
+    """The closed periods of a department, and the first instant after the last of them."""
+
+    labels: tuple[str, ...]
+    end: int
+
+
 class PartitionState:
     """What a worker knows of a partition it owns."""
 
@@ -52,6 +60,7 @@ class PartitionState:
         self.first_arrivals: dict[tuple[str, int], int] = {}
         self.closed: dict[tuple[str, str], Closing] = {}
         self.pending_closings: dict[tuple[str, str], Closing] = {}
+        self._closed_of: dict[str, ClosedPeriods] = {}
         self.adjustments: list[AdjustmentRecord] = []
         self._latest: dict[str, Arrived] = {}  # of each department the fact that arrived last
         self._arrivals_noted = 0
@@ -66,22 +75,40 @@ class PartitionState:
         self.targets: dict[str, int] | None = None
         self.caught_up = False
 
-    def take(self, fact: Fact, arrival: int, packed: bytes | None = None) -> Outcome:
-        """Take in a fact of a live chunk; arrival in ms since the epoch."""
+    def take_each(self, facts: Sequence[Fact], arrivals: Sequence[int], packed: Sequence[bytes]) -> list[Outcome]:
+        """Take in facts of a live chunk; what became of each.
+
+        Args:
+            facts: the facts, in the order of the log.
+            arrivals: when each arrived, ms since the epoch.
+            packed: the bytes of each.
+        """
         if self._closed_as_of is None:
             self.look_at_closings()  # after a recovery: a late fact of the backlog must find its period closed
-        arrived = arrival * MILLISECOND
-        if self.closed and fact[CODE] not in PERIOD_CODES:
-            code = fact[DEPARTMENT]
-            closed = [period for department, period in self.closed if department == code]
-            if closed:
-                return self._take_late(fact, arrived, closed)
-        outcome = self.city.take(fact, packed)
-        if outcome != "conflict":
-            self._note_arrival(fact, arrived)
-        return outcome
+        outcomes: list[Outcome] = []
+        done = 0
+        for place, fact in enumerate(facts):
+            closed = self._closed_of.get(fact[DEPARTMENT])
+            if fact[CODE] in PERIOD_CODES or (closed is not None and self._may_adjust(fact, closed)):
+                outcomes += self._take_together(facts[done:place], arrivals[done:place], packed[done:place])
+                outcomes.append(self._take_by_itself(fact, arrivals[place], packed[place]))
+                done = place + 1
+        outcomes += self._take_together(facts[done:], arrivals[done:], packed[done:])
+        return outcomes
 
-    def _note_arrival(self, fact: Fact, arrived: int) -> None:
+    def _may_adjust(self, fact: Fact, closed: ClosedPeriods) -> bool:
+        """Whether a fact may change what is closed. Told without those before it that may not, and holds with them."""
+        return not (spares(self.city.departments[fact[DEPARTMENT]], fact, closed.end) or self.city.knows(fact[EVENT_ID]))
+
+    def _take_together(self, facts: Sequence[Fact], arrivals: Sequence[int], packed: Sequence[bytes] | None) -> list[Outcome]:
+        outcomes = self.city.take_each(facts, packed)
+        periods = self.city.context.time.periods_of([fact[AT] for fact in facts])
+        for fact, arrival, outcome, (period, _) in zip(facts, arrivals, outcomes, periods, strict=True):
+            if outcome != "conflict":
+                self._note_arrival(fact, arrival * MILLISECOND, period)
+        return outcomes
+
+    def _note_arrival(self, fact: Fact, arrived: int, period: int) -> None:
         """Of copies the earliest arrival counts."""
         if fact[CODE] in PERIOD_CODES:
             held = [order for order in self.orders if order[1][EVENT_ID] == fact[EVENT_ID]]
@@ -93,27 +120,31 @@ class PartitionState:
         latest = self._latest.get(code)
         if latest is None or arrived >= latest[0]:
             self._latest[code] = (arrived, fact)
-        key = (code, self.city.context.time.period_of(fact[AT]))
+        key = (code, period)
         first = self.first_arrivals.get(key)
         if first is None or arrived < first:
             self.first_arrivals[key] = arrived
             self._arrivals_noted += 1
 
-    def _take_late(self, fact: Fact, arrived: int, closed: list[str]) -> Outcome:
-        """A fact of a department with closed periods: what it would change in them becomes adjustments."""
+    def _take_by_itself(self, fact: Fact, arrival: int, packed: bytes) -> Outcome:
+        """An order, or a fact of a department with closed periods: what that would change in them becomes adjustments."""
         code = fact[DEPARTMENT]
+        closed = self._closed_of.get(code)
+        if closed is None or fact[CODE] in PERIOD_CODES:
+            [outcome] = self._take_together((fact,), (arrival,), (packed,))
+            self.look_at_closings()
+            return outcome
         self.city.settle_department(code)
-        for label in closed:
+        for label in closed.labels:
             if (code, label) not in self._standing:  # as it stands before this fact
                 self._standing[code, label] = self._records_now(code, label)
         department = self.city.department(code)
         before = department.take_changes()
-        outcome = self.city.take(fact)
+        [outcome] = self._take_together((fact,), (arrival,), (packed,))
         self.city.settle_department(code)
-        if outcome != "conflict":
-            self._note_arrival(fact, arrived)
         if outcome == "new":
-            for label in closed:
+            for label in closed.labels:
+                arrived = arrival * MILLISECOND
                 if department.changes.concern(parse_period(label)) and not self.closed[code, label].includes(arrived):
                     self._adjust(fact, arrived, label)
         department.changes.merge(before)
@@ -167,7 +198,15 @@ class PartitionState:
             self.city.departments[key[0]].changes.note_everything(parse_period(key[1]))
             self.city.changed.add(key[0])
         self.closed = closed
+        self._closed_of = {}
+        for code, label in closed:
+            self._note_closed(code, label)
         self.pending_closings = {(closing.department, period_label(closing.period)): closing for closing in found}
+
+    def _note_closed(self, code: str, label: str) -> None:
+        held = self._closed_of.get(code, ClosedPeriods((), 0))
+        end = self.city.context.time.end_of(parse_period(label))
+        self._closed_of[code] = ClosedPeriods((*held.labels, label), max(held.end, end))
 
     def freeze(self, closing: Closing, record: FrozenRecord, adjusted: Sequence[AdjustmentRecord] = ()) -> None:
         """Close a period with its frozen records; `adjusted` is what the log held by then that had come too late.
@@ -176,6 +215,8 @@ class PartitionState:
         """
         self.note_frozen(record)
         key = (closing.department, record.period)
+        if key not in self.closed:
+            self._note_closed(*key)
         self.closed[key] = closing
         self.pending_closings.pop(key, None)
         self.city.changed.add(closing.department)
@@ -189,9 +230,7 @@ class PartitionState:
     def apply(self, record: ChunkRecord | AlertsRecord | FrozenRecord) -> None:
         """Take in a changelog record: at recovery, also one written by another worker or twice."""
         if isinstance(record, ChunkRecord):
-            for arrival, fact in zip(record.arrivals, record.facts, strict=True):
-                if self.city.take(fact) != "conflict":
-                    self._note_arrival(fact, arrival * MILLISECOND)
+            self._take_together(record.facts, record.arrivals, None)
             self.note_interval(record)
         elif isinstance(record, AlertsRecord):
             self.note_alerts(record)

@@ -224,8 +224,7 @@ def counted(department: str, facts: list[Arrived], context: Context) -> tuple[di
         context: calendar, policies and now.
     """
     city = City(context)
-    for _, fact in facts:
-        city.take_new(fact)
+    city.take_new(fact for _, fact in facts)
     city.settle()
     held = city.departments.get(department)
     if held is None:

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from models.facts import EVENT_ID
 from models.instants import to_instant
-from models.wire import Rejection, parse_facts
+from models.wire import parse_facts
 from scoring.city import City
 from scoring.context import Context
 from scoring.scores import AnyRecord, score_city
@@ -18,10 +17,10 @@ from streams.cli.support import (
     check_department,
     check_period,
     chunks_of_lines,
-    conflict,
     context_at,
     parse_as_of,
     print_json,
+    take_lines,
     the_ruleset,
     without_collector,
 )
@@ -49,11 +48,8 @@ def _fold(files: list[Path], context: Context, rejections: Rejections) -> City:
     city = City(context)
     with without_collector():
         for file, first, values in chunks_of_lines(files):
-            for number, fact in enumerate(parse_facts(values), first):
-                if isinstance(fact, Rejection):
-                    rejections.add(f"{file}:{number}", fact)
-                elif city.take(fact) == "conflict":
-                    rejections.add(f"{file}:{number}", conflict(fact[EVENT_ID]))
+            for place, rejection in take_lines(city, parse_facts(values)):
+                rejections.add(f"{file}:{first + place}", rejection)
         city.settle()
     return city
 

@@ -17,12 +17,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from models.facts import DEPARTMENT, EVENT_ID
+from models.facts import DEPARTMENT, Fact
 from models.wire import Rejection, parse_facts
 from scoring.city import City
 from scoring.context import Context
 from scoring.scores import AnyRecord, parse_record, score_department, with_ranks
-from streams.cli.support import conflict, followed, progress, raw_lines, say
+from streams.cli.support import followed, progress, raw_lines, say, take_lines
 
 # Below, a second process costs more than it brings.
 LEAST_BYTES = 32 * 1024 * 1024
@@ -116,19 +116,22 @@ def _take_share(files: list[Path], number: int, processes: int, context: Context
     for file, first, values in raw_lines(files, advance):
         looks = [_share_of(value, processes) for value in values]
         own = [place for place, look in enumerate(looks) if look is None or look == number]
+        parsed: list[Fact | Rejection] = []
+        places: list[int] = []
         for place, fact in zip(own, parse_facts([values[place] for place in own]), strict=True):
-            at, told = (file, first + place), looks[place] is not None
+            told = looks[place] is not None
             if isinstance(fact, Rejection):
-                if told or number == 0:
-                    rejections.append((at, f"{files[file]}:{first + place}", fact))
-                continue
-            right = _share(fact[DEPARTMENT].encode(), processes)
-            if right != number:
+                if not told and number > 0:
+                    continue
+            elif _share(fact[DEPARTMENT].encode(), processes) != number:
                 if told:
                     return _Share(whole=False)
                 continue
-            if city.take(fact) == "conflict":
-                rejections.append((at, f"{files[file]}:{first + place}", conflict(fact[EVENT_ID])))
+            parsed.append(fact)
+            places.append(first + place)
+        for place, rejection in take_lines(city, parsed):
+            line = places[place]
+            rejections.append(((file, line), f"{files[file]}:{line}", rejection))
     city.settle()
     records = [record.to_json() for department in city.departments.values() for record in score_department(department)]
     names = {code: department.name for code, department in city.departments.items()}

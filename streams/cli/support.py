@@ -6,7 +6,7 @@ import gzip
 import re
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +21,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from models.events import MAX_RECORD_BYTES, Envelope
+from models.facts import EVENT_ID, Fact
 from models.identifiers import check_uscc
 from models.instants import from_instant, parse_instant
 from models.rulesets import Ruleset, RulesetError, load_ruleset
 from models.settings import Settings, SettingsError, settings
 from models.text import Text
 from models.wire import Rejection, parse_chunk
+from scoring.city import City
 from scoring.context import Context, create_context
 from scoring.workdays import EXAMPLE as CALENDAR_EXAMPLE
 from scoring.workdays import Workdays, override_of, published_workdays
@@ -272,9 +274,15 @@ def _some_lines(stream: IO[bytes]) -> list[bytes]:
     return values
 
 
-def conflict(event_id: str) -> Rejection:
-    """Why an event is not taken whose id was read before with another content."""
-    return Rejection("conflicting_event_id", f"{event_id} was read before with another content; the first one stands")
+def take_lines(city: City, parsed: Sequence[Fact | Rejection]) -> list[tuple[int, Rejection]]:
+    """Fold the facts of lines; the places of those that are not taken, and why, in their order."""
+    refused = [(place, fact) for place, fact in enumerate(parsed) if isinstance(fact, Rejection)]
+    facts = [(place, fact) for place, fact in enumerate(parsed) if not isinstance(fact, Rejection)]
+    for (place, fact), outcome in zip(facts, city.take_each([fact for _, fact in facts]), strict=True):
+        if outcome == "conflict":
+            detail = f"{fact[EVENT_ID]} was read before with another content; the first one stands"
+            refused.append((place, Rejection("conflicting_event_id", detail)))
+    return sorted(refused, key=lambda entry: entry[0])
 
 
 class Rejections:

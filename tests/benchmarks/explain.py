@@ -25,6 +25,7 @@ from streams.queries import PREFIX, Queries
 from streams.worker import spare_the_collector
 from tests.benchmarks import markdown
 from tests.support.builder import D1, History
+from tests.support.desk import take
 
 NOW = to_instant(datetime(2020, 9, 29, 4, tzinfo=timezone.utc))
 FACT_SECONDS = 0.01
@@ -76,7 +77,7 @@ class Loop:
 async def feed(state: PartitionState) -> None:
     """A fact every 10 ms, settled as the rounds do."""
     for fact in facts(more()):
-        state.take(fact, NOW // MILLISECOND)
+        take(state, fact, NOW // MILLISECOND)
         state.city.settle_some(500)
         await asyncio.sleep(FACT_SECONDS)
 
@@ -121,7 +122,7 @@ async def department(cases: int, asks: int) -> dict[str, Any]:
     """Build a department, serve it and ask."""
     state = PartitionState(0, create_context(default_ruleset(), NOW), {})
     for fact in facts(events(cases)):
-        state.take(fact, NOW // MILLISECOND)
+        take(state, fact, NOW // MILLISECOND)
     state.city.settle()
     spare_the_collector()
     pipeline: Any = SimpleNamespace(

@@ -9,16 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.facts import Fact
+from models.facts import AT, Fact, pack
 from models.instants import SECOND, parse_instant
 from models.rulesets import default_ruleset
 from scoring.context import create_context
 from scoring.local_time import parse_period
 from scoring.periods import Closing, adjustments, closings, frozen
+from streams import partition
 from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord
 from streams.partition import PartitionState
 from tests.support.builder import D1, D2, History, when
+from tests.support.desk import take
 from tests.support.faust_fakes import facts_of_events
+from tests.support.histories import histories
 
 CLOSES_AT = "2020-09-08T00:00:00"  # the end of the grace time of August 2020
 
@@ -121,7 +124,7 @@ def test_the_first_arrival_in_a_period_is_noted_by_department() -> None:
     assert state.first_arrivals == expected
     live = state_at("2020-12-01")
     for one, arrival in reversed(held):
-        assert live.take(one, instant(arrival) // 1_000) == "new"
+        assert take(live, one, instant(arrival) // 1_000) == "new"
     assert live.first_arrivals == expected
 
 
@@ -131,7 +134,7 @@ def test_of_copies_the_earliest_arrival_counts(live: bool) -> None:
     for one in (fact("serial.issued", "2020-08-10", event_id="1"), fact("period.closed", "2020-09-02", period="2020-08", event_id="2")):
         for arrival in ("2020-09-20", "2020-09-03"):
             if live:
-                state.take(one, instant(arrival) // 1_000)
+                take(state, one, instant(arrival) // 1_000)
             else:
                 state.apply(chunk((one, arrival)))
     assert state.first_arrivals == {(D1, parse_period("2020-08")): instant("2020-09-03")}
@@ -185,14 +188,14 @@ def test_a_fact_that_adds_an_earlier_period_lets_it_close_at_once() -> None:
     # Its first arrival lies before the end of the grace time (a backlog, or a record that was sent on): not only at the next midnight.
     state = settled("2020-09-20", (fact("serial.issued", "2020-09-10", event_id="later"), "2020-09-10"))
     assert pending(state) == {}
-    state.take(fact("serial.issued", "2020-08-10", serial="S2", event_id="earlier"), instant("2020-09-01") // 1_000)
+    take(state, fact("serial.issued", "2020-08-10", serial="S2", event_id="earlier"), instant("2020-09-01") // 1_000)
     assert pending(state) == {"2020-08": "auto|2020-08"}
 
 
 def test_a_period_without_a_fact_closes_at_once_when_one_that_had_arrived_in_time_is_read() -> None:
     state = settled("2020-09-20", (fact("serial.issued", "2020-07-10", event_id="before"), "2020-09-15"))
     assert pending(state) == {}
-    state.take(fact("serial.issued", "2020-08-10", serial="S2", event_id="of August"), instant("2020-09-01") // 1_000)
+    take(state, fact("serial.issued", "2020-08-10", serial="S2", event_id="of August"), instant("2020-09-01") // 1_000)
     assert pending(state) == {"2020-08": "auto|2020-08"}
 
 
@@ -205,7 +208,9 @@ def test_an_order_closes_and_another_reopens() -> None:
     freeze(state, state.pending_closings[D1, "2020-08"], *august())
     assert set(state.closed) == {(D1, "2020-08")}
     state.city.changed.clear()
-    state.take(fact("period.reopened", "2020-09-03T10:00:00", "*", period="2020-08", event_id="y"), instant("2020-09-03T10:00:00") // 1_000)
+    take(
+        state, fact("period.reopened", "2020-09-03T10:00:00", "*", period="2020-08", event_id="y"), instant("2020-09-03T10:00:00") // 1_000
+    )
     assert pending(state) == {}
     assert state.closed == {}
     assert state.city.changed == {D1}, "its scores are those of the whole set again"
@@ -217,7 +222,7 @@ def test_an_order_that_the_brokers_clock_puts_ahead_of_ours_closes_once_it_has_c
     state = settled("2020-09-03T09:00:00", *august())
     pending(state)
     order = fact("period.closed", "2020-09-03T09:00:00", period="2020-08", event_id="x")
-    state.take(order, instant("2020-09-03T09:00:00") // 1_000 + 500)  # half a second ahead
+    take(state, order, instant("2020-09-03T09:00:00") // 1_000 + 500)  # half a second ahead
     assert pending(state) == {}
     state.city.advance(instant("2020-09-03T09:00:00") + SECOND)
     assert pending(state) == {"2020-08": "x"}
@@ -229,12 +234,14 @@ def test_late_facts_of_a_closed_period_become_adjustments_and_others_do_not() ->
     freeze(state, state.pending_closings[D1, "2020-08"], *august())
     state.look_at_closings()
     late = fact("guide.checked", "2020-08-20", period="2020-08", errors=3, event_id="late")
-    assert state.take(late, instant("2020-09-19") // 1_000) == "new"
-    assert state.take(late, instant("2020-09-19") // 1_000) == "duplicate"
-    state.take(
-        fact("guide.checked", "2020-09-18", period="2020-09", check="G2", errors=3, event_id="of september"), instant("2020-09-19") // 1_000
+    assert take(state, late, instant("2020-09-19") // 1_000) == "new"
+    assert take(state, late, instant("2020-09-19") // 1_000) == "duplicate"
+    take(
+        state,
+        fact("guide.checked", "2020-09-18", period="2020-09", check="G2", errors=3, event_id="of september"),
+        instant("2020-09-19") // 1_000,
     )
-    state.take(fact("guide.checked", "2020-08-20", D2, period="2020-08", errors=3, event_id="of another"), instant("2020-09-19") // 1_000)
+    take(state, fact("guide.checked", "2020-08-20", D2, period="2020-08", errors=3, event_id="of another"), instant("2020-09-19") // 1_000)
     found = state.take_adjustments()
     assert {(entry.event_id, entry.indicator) for entry in found} == {("late", "guide_accuracy"), ("late", "total")}
     assert state.take_adjustments() == []
@@ -250,7 +257,7 @@ def test_what_came_too_late_before_the_closing_was_frozen_becomes_adjustments() 
     told = adjustments(closing, log, state.city.context)
     assert {(entry.event_id, entry.indicator) for entry in told} == {("in the log", "guide_accuracy"), ("in the log", "total")}
     on_its_way = fact("guide.checked", "2020-08-21", period="2020-08", check="G2", errors=5, event_id="on its way")
-    state.take(on_its_way, instant("2020-09-19") // 1_000)
+    take(state, on_its_way, instant("2020-09-19") // 1_000)
     records = [record.to_json() for record in frozen(closing, log, state.city.context)]
     state.freeze(closing, FrozenRecord(0, D1, "2020-08", closing.id, closing.at, records, 2, closing.at), told)
     found = {entry.indicator: entry for entry in state.take_adjustments()}
@@ -264,7 +271,7 @@ def test_a_fact_that_had_arrived_before_the_closing_adjusts_nothing() -> None:
     pending(state)
     freeze(state, state.pending_closings[D1, "2020-08"], *august())
     state.look_at_closings()
-    state.take(fact("guide.checked", "2020-08-20", period="2020-08", errors=3, event_id="early"), instant("2020-09-07") // 1_000)
+    take(state, fact("guide.checked", "2020-08-20", period="2020-08", errors=3, event_id="early"), instant("2020-09-07") // 1_000)
     assert state.take_adjustments() == []
 
 
@@ -284,3 +291,42 @@ def test_a_frozen_record_of_the_log_closes_after_a_recovery() -> None:
         state.apply(replace(record, closing="another", closed_at=record.closed_at + 1))
         state._closed_as_of = None
         assert pending(state) == {"2020-08": "auto|2020-08"}
+
+
+def closed_until(last: str, early: list[Fact]) -> PartitionState:
+    """As of December, the periods until then closed with what had arrived in them."""
+    state = state_at("2020-12-20")
+    state.apply(ChunkRecord("cases", 0, 0, len(early), early, [one[AT] // 1_000 for one in early]))
+    state.city.settle()
+    state.look_at_closings()
+    for (code, label), closing in [*state.pending_closings.items()]:
+        if label <= last:
+            log = [(one[AT], one) for one in early]
+            records = [record.to_json() for record in frozen(closing, log, state.city.context)]
+            state.freeze(closing, FrozenRecord(0, code, label, closing.id, closing.at, records, 1, closing.at))
+    return state
+
+
+@pytest.mark.parametrize("indicator", ["case_aggregation", "licence_generation", "online_experience", "overdue_completion", None])
+@given(data=st.data())
+def test_late_facts_adjust_alike_together_and_one_by_one(indicator: str | None, data: st.DataObject) -> None:
+    # Most are told to spare what is closed and folded together; folded each by itself and compared, they adjust the same.
+    told = [one for one in facts_of_events(data.draw(histories(indicator=indicator))) if one[AT] < instant("2020-12-01")]
+    known = data.draw(st.integers(0, len(told)))
+    last = data.draw(st.sampled_from(["2020-08", "2020-09", "2020-10"]))
+    together, alone = closed_until(last, told[:known]), closed_until(last, told[:known])
+    late, arrival = told[known:], instant("2020-12-19") // 1_000
+    while late:
+        size = data.draw(st.integers(1, len(late)))
+        taken, late = late[:size], late[size:]
+        outcomes = together.take_each(taken, [arrival] * size, [pack(one) for one in taken])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(partition, "spares", lambda *_: False)
+            assert outcomes == [take(alone, one, arrival) for one in taken]
+    assert together.take_adjustments() == alone.take_adjustments()
+    for state in (together, alone):
+        state.city.settle()
+    assert together.city.departments.keys() == alone.city.departments.keys()
+    for code, department in together.city.departments.items():
+        assert department.counters == alone.city.departments[code].counters
+    assert together.first_arrivals == alone.first_arrivals

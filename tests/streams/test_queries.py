@@ -32,6 +32,7 @@ from streams.intake import partition_of
 from streams.partition import PartitionState
 from streams.queries import KEPT_CITIES, Queries
 from tests.support.builder import D1, D2, D3, D4, History, when
+from tests.support.desk import take
 from tests.support.faust_fakes import facts_of_events
 from tests.support.histories import histories
 
@@ -62,7 +63,7 @@ class Worker:
         for history in histories:
             for fact in facts_of_events(history.events):
                 self.log.append((instant(arrival), fact))
-                self.states[partition_of(fact[DEPARTMENT], self.settings.partitions)].take(fact, instant(arrival) // MILLISECOND)
+                take(self.states[partition_of(fact[DEPARTMENT], self.settings.partitions)], fact, instant(arrival) // MILLISECOND)
 
     def close_periods(self) -> None:
         """Freeze what is to be closed, from the log."""
@@ -243,7 +244,7 @@ def test_an_answer_is_what_held_at_one_moment(data: st.DataObject, size: int) ->
     begin = data.draw(st.integers(1, max(1, len(own))), label="held at first")
     worker = Worker(now="2027-02-01")
     for fact in own[:begin]:
-        worker.states[0].take(fact, 0)
+        take(worker.states[0], fact, 0)
     held = worker.states[0].city.departments.get(code)
     if held is None:
         return
@@ -252,7 +253,7 @@ def test_an_answer_is_what_held_at_one_moment(data: st.DataObject, size: int) ->
     async def ask() -> Explanation | None:
         task = asyncio.ensure_future(queries_of(worker).explain({"department": code, "period": label, "indicator": indicator.id}))
         for fact in own[begin:]:
-            worker.states[0].take(fact, 0)
+            take(worker.states[0], fact, 0)
             worker.states[0].city.settle_some(1)
             await asyncio.sleep(0)
         try:

@@ -30,6 +30,7 @@ from streams.chunks import Chunk
 from streams.partition import PartitionState
 from streams.tables import FACTS, FactStore
 from tests.support.builder import D1, D2, History
+from tests.support.desk import take
 from tests.support.faust_fakes import Record, compose, facts_of_events
 from tests.support.histories import histories, instants
 
@@ -310,7 +311,7 @@ def test_recovery_amounts_to_what_was_live(life: tuple[list[dict[str, Any]], int
         record = ChunkRecord("cases", PARTITION, place, place + len(taken))
         for fact in taken:
             arrival = 1_600_000_000_000 + chance.randint(-(10**10), 10**10)
-            if live.take(fact, arrival) != "conflict":  # a copy may have arrived before
+            if take(live, fact, arrival) != "conflict":  # a copy may have arrived before
                 record.facts.append(fact)
                 record.arrivals.append(arrival)
         place += len(taken)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from models.facts import Fact
+from models.facts import Fact, pack
 from models.instants import parse_instant
 from models.records import Record
 from models.rulesets import default_ruleset
+from scoring.city import Outcome
 from scoring.context import create_context
 from streams.changelog import AlertsRecord, ChunkRecord
 from streams.partition import PartitionState
@@ -19,6 +20,12 @@ from tests.support.faust_fakes import facts_of_events
 
 def instant(text: str) -> int:
     return parse_instant(when(text))
+
+
+def take(state: PartitionState, fact: Fact, arrival: int) -> Outcome:
+    """Take in one fact of a live chunk; arrival in ms since the epoch."""
+    [outcome] = state.take_each([fact], [arrival], [pack(fact)])
+    return outcome
 
 
 class More(History):
@@ -48,7 +55,7 @@ class Desk:
     def take(self, *histories: History, arrival: str | None = None) -> Desk:
         for fact in facts_of_events(event for history in histories for event in history.events):
             arrived = self.now if arrival is None else instant(arrival)
-            if self.state.take(fact, arrived // 1_000) == "new":
+            if take(self.state, fact, arrived // 1_000) == "new":
                 self.log.append((arrived, fact))
         return self
 

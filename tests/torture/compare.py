@@ -20,6 +20,7 @@ from scoring.scores import score_city
 from scoring.view import View
 from streams.partition import PartitionState
 from streams.publisher import Publisher
+from tests.support.desk import take
 from tests.torture.memory import memory_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def expected_of(ledger: Ledger, now: int | None = None) -> Expected:
         found.scores[f"{record.department}|{record.period}|{record.indicator}"] = _shown(record)
     state = PartitionState(0, create_context(default_ruleset(), at), {})
     for sent in ledger.sent.values():
-        state.take(sent.fact, sent.arrival)
+        take(state, sent.fact, sent.arrival)
     state.city.settle()
     state.caught_up = True
     publisher = Publisher(state)
