@@ -111,8 +111,9 @@ def decode_facts(values: Sequence[bytes | None]) -> list[Fact | None]:
             fields = _astuple(event)
             fact = (code, check_department(fields[2]), parse_instant(fields[3])) + fields[4:]  # noqa: RUF005  # half the time of *
             for place, convert in own:
-                if fact[place] is not None:
-                    fact = (*fact[:place], convert(fact[place]), *fact[place + 1 :])
+                held = fact[place]
+                if held is not None and (converted := convert(held)) != held:  # most are only checked
+                    fact = (*fact[:place], converted, *fact[place + 1 :])
         except _REFUSALS:
             facts.append(None)
         else:
