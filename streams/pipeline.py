@@ -503,7 +503,7 @@ class Pipeline:
 
         While the rounds waited with them a score took seconds to be published, the partitions being visited one after the other (measured).
         """
-        if state.number in self._alerting or not self._may_tell(publisher):
+        if state.number in self._alerting or not (self._may_tell(publisher) and publisher.alerts_are_due(time.monotonic())):
             return
         news, over = publisher.alerts()
         again = publisher.alerts_again(over)

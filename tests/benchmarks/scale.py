@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from models.instants import MILLISECOND
 from streams import topics
 from streams.clock import SystemClock
 from streams.embedded import EmbeddedRedis, free_ports
@@ -53,7 +54,8 @@ def city(departments: int, volume: float, events: int | None, now: int) -> tuple
     made = City(departments, seed=1, volume=volume)
 
     def between(begin: datetime, end: datetime, most: int | None) -> Iterator[Chunk]:
-        return chunked(((event["type"], event["department"], dump(event)) for event in islice(made.events(begin, end), most)), now)
+        events = islice(made.events(begin, end), most)
+        return chunked((event["type"], event["department"], dump(event), now // MILLISECOND) for event in events)
 
     return between(start, start + OPENING, None), between(start + OPENING, start + timedelta(days=DAYS - 1), events)
 
@@ -92,7 +94,8 @@ def of_cases(sizes: list[int], window: int, windows: int) -> list[Figures]:
         # A chunk of each type, one after the other: the serials of cases are there before they are accepted.
         found = list(zip(*[iter(islice(lines, cases * len(kinds)))] * len(kinds), strict=True))
         pipeline.stages = Stages()
-        for chunk in chunked(((kind, department, each[place]) for place, kind in enumerate(kinds) for each in found), AS_OF):
+        lines_of_kinds = ((kind, department, each[place], AS_OF // MILLISECOND) for place, kind in enumerate(kinds) for each in found)
+        for chunk in chunked(lines_of_kinds):
             pipeline.fold(chunk)
         pipeline.settle()
         return sum(pipeline.stages.used.values()) / (cases * len(kinds)) * 1e6

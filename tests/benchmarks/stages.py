@@ -36,7 +36,7 @@ NOW = to_instant(datetime(2026, 11, 24, tzinfo=timezone.utc))
 # What a worker that is catching up takes in between two rounds, about.
 ROUND_EVENTS = 200_000
 Chunk = tuple[str, int, list["Consumed"]]  # topic, partition, records
-Line = tuple[str, str, bytes]  # type, department, value
+Line = tuple[str, str, bytes, int]  # type, department, value, arrival in ms
 
 
 @dataclass(slots=True)
@@ -74,26 +74,26 @@ class Pipeline:
     def __init__(self, now: int) -> None:
         self.stages = Stages()
         self._context = create_context(default_ruleset(), now)
-        self._states: dict[int, PartitionState] = {}
+        self.states: dict[int, PartitionState] = {}
         self._publishers: dict[int, Publisher] = {}
         self._offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
 
     def fold(self, chunk: Chunk) -> None:
         """Take a chunk in."""
         topic, number, records = chunk
-        if number not in self._states:
-            self._states[number] = PartitionState(number, self._context, {})
-            self._publishers[number] = Publisher(self._states[number])
+        if number not in self.states:
+            self.states[number] = PartitionState(number, self._context, {})
+            self._publishers[number] = Publisher(self.states[number])
         begin = self._offsets[topic, number]
         self._offsets[topic, number] = end = begin + len(records)
-        intake = take_chunk(self._states[number], topic, begin, end, records, PARTITIONS, self.stages.stage)
+        intake = take_chunk(self.states[number], topic, begin, end, records, PARTITIONS, self.stages.stage)
         assert not intake.quarantined
         with self.stages.stage("append"):
             encode_chunk(intake.record)
 
     def settle(self) -> None:
         """Bring the counters up to date."""
-        for state in self._states.values():
+        for state in self.states.values():
             with self.stages.stage("settle"):
                 state.city.settle()
 
@@ -117,12 +117,12 @@ class Pipeline:
         return found + [beat for beat in beats if beat is not None]
 
 
-def chunked(lines: Iterable[Line], now: int) -> Iterator[Chunk]:
+def chunked(lines: Iterable[Line]) -> Iterator[Chunk]:
     """Chunks of partitions, in the order in which they are full."""
     filling: defaultdict[tuple[str, int], list[Consumed]] = defaultdict(list)
-    for kind, department, value in lines:
+    for kind, department, value, arrival in lines:
         place = (TOPIC_OF_TYPE[kind], partition_of(department, PARTITIONS))
-        filling[place].append(Consumed(department.encode(), value, 0, now // MILLISECOND))
+        filling[place].append(Consumed(department.encode(), value, 0, arrival))
         if len(filling[place]) == CHUNK_RECORDS:
             yield (*place, filling.pop(place))
     for place, records in filling.items():
@@ -132,7 +132,7 @@ def chunked(lines: Iterable[Line], now: int) -> Iterator[Chunk]:
 def chunks(events: int) -> list[Chunk]:
     """Simulated events as chunks of their partitions."""
     found = islice(simulate_months(60, "2026-06", "2026-10", seed=1, volume=2), events)
-    return list(chunked(((event["type"], event["department"], dump(event)) for event in found), NOW))
+    return list(chunked((event["type"], event["department"], dump(event), NOW // MILLISECOND) for event in found))
 
 
 def consume(found: list[Chunk]) -> Stages:

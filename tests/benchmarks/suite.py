@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 import orjson
 
 # In the order of docs/parts/performance.md, which has a place for each.
-NAMES = ("compare", "stages", "latency", "scale", "batch", "offline", "recovery", "explain")
+NAMES = ("compare", "stages", "closings", "latency", "scale", "batch", "offline", "recovery", "explain")
 
 
 class Benchmark(Protocol):

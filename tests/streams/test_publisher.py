@@ -567,3 +567,11 @@ def test_what_is_over_is_not_told_again() -> None:
     _, over = other.publisher.alerts()
     assert [record.id for record in over] == [OVERDUE]
     assert other.publisher.alerts_again(over) == []
+
+
+def test_alarms_are_looked_at_twice_a_second_once_the_backlog_is_read() -> None:
+    desk = Desk("2020-09-12", caught_up=False)
+    assert not desk.publisher.alerts_are_due(10.0)
+    desk.state.caught_up = True
+    due = [at for at in (10.0, 10.25, 10.5, 10.75, 11.0) if desk.publisher.alerts_are_due(at)]
+    assert due == [10.0, 10.5, 11.0]
