@@ -24,7 +24,8 @@ class Chunk:
         "timestamp", "timestamp_type", "topic", "value",
     )  # fmt: skip
 
-    def __init__(self, tp: TP, records: Sequence[Any]) -> None:
+    def __init__(self, tp: TP, records: Sequence[Any], size: int) -> None:
+        """`size` is that of the records' values together, bytes."""
         last = records[-1]
         self.topic, self.partition = tp.topic, tp.partition
         self.offset, self.first_offset = last.offset, records[0].offset
@@ -34,7 +35,7 @@ class Chunk:
         self.value = records
         self.checksum = None
         self.serialized_key_size = -1
-        self.serialized_value_size = sum(map(_size, records))
+        self.serialized_value_size = size
 
 
 def chunk_scheduler(topics: frozenset[str], size: int = CHUNK_RECORDS) -> type[DefaultSchedulingStrategy]:
@@ -51,14 +52,10 @@ def chunk_scheduler(topics: frozenset[str], size: int = CHUNK_RECORDS) -> type[D
 def _cut(tp: TP, records: list[Any], size: int) -> Iterator[Chunk]:
     begin = held = 0
     for end, record in enumerate(records, start=1):
-        held += _size(record)
+        held += len(record.value or b"")
         if end - begin == size or held >= CHUNK_BYTES or end == len(records):
-            yield Chunk(tp, records[begin:end])
+            yield Chunk(tp, records[begin:end], held)
             begin, held = end, 0
-
-
-def _size(record: Any) -> int:
-    return len(record.value or b"")
 
 
 class ChunkSchema(Schema):  # type: ignore[misc]

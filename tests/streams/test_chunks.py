@@ -24,7 +24,7 @@ def records(tp: TP, *offsets: int) -> list[Record]:
 
 def test_a_chunk_stands_for_its_records_at_the_offset_of_the_last() -> None:
     held = records(C1, 3, 4, 9)
-    chunk = Chunk(C1, held)
+    chunk = Chunk(C1, held, 16)
     assert (chunk.topic, chunk.partition) == C1
     assert (chunk.first_offset, chunk.offset) == (3, 9)
     assert (chunk.timestamp, chunk.timestamp_type) == (1_009, 1)
@@ -41,6 +41,7 @@ def test_everything_comes_once_and_of_each_partition_in_order(counts: dict[TP, i
         if tp.topic in CHUNKED:
             assert (item.topic, item.partition) == tp
             assert 0 < len(item.value) <= size
+            assert item.serialized_value_size == sum(len(record.value) for record in item.value)
             found[tp] += item.value
         else:
             found[tp].append(item)

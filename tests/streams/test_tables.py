@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from models.facts import Fact
 from models.instants import to_instant
+from scoring.live import Tally
 from scoring.scores import score_city
 from streams import tables
 from streams.app import create_app
@@ -67,7 +68,7 @@ class Changelog:
     def events(self, begin: int = 0, end: int | None = None, size: int = 1_000) -> list[Any]:
         """Faust's events for the records in [begin, end), in chunks of some size."""
         held = self.records[begin:end]
-        return [_event(Chunk(self.tp, held[place : place + size])) for place in range(0, len(held), size)]
+        return [_event(Chunk(self.tp, held[place : place + size], 0)) for place in range(0, len(held), size)]
 
 
 def _event(chunk: Chunk) -> Any:
@@ -280,6 +281,7 @@ def told(state: PartitionState) -> dict[str, Any]:
         "tallies": {
             code: replace(tally, overdue={(entity.kind, entity.id): due for entity, due in tally.overdue.items()})
             for code, tally in city.tallies.items()
+            if tally != Tally()  # live one of zeros stays behind what was open; nothing tells it from none
         },
         "intervals": {topic: list(intervals) for topic, intervals in state.intervals.items()},
         "announced": state.announced,

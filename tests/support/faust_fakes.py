@@ -400,7 +400,8 @@ def offsets_of(messages: Iterable[Any]) -> list[int]:
 
 
 def chunk(tp: TP, *records: Record) -> Chunk:
-    return Chunk(tp, list(records))
+    held = list(records)
+    return Chunk(tp, held, sum(len(record.value or b"") for record in held))
 
 
 @contextlib.asynccontextmanager
