@@ -180,7 +180,7 @@ def of_workers(events: int, groups: list[int], say: Callable[[str], None]) -> Fi
 def measure(quick: bool, say: Callable[[str], None]) -> Figures:
     """What is measured in process, each time in one of its own: what one leaves in memory is not found by the next. Then the workers."""
     events, departments, scraped = (20_000, [20, 60, 200], [60, 200]) if quick else (ROUND_EVENTS, [20, 200, 3_000], [60, 3_000])
-    sizes, window = ([1_000, 5_000, 20_000], 1_000) if quick else ([0, 100_000, 1_000_000], 10_000)
+    sizes, window = ([1_000, 5_000, 20_000], 1_000) if quick else ([10_000, 100_000, 1_000_000], 10_000)
 
     def alone(what: str, work: Callable[..., Any], *given: Any) -> Any:
         say(what)
