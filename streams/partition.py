@@ -70,6 +70,7 @@ class PartitionState:
         self.recovered_to = 0
         self.last_checksum = 0
         self._appended: dict[int, int] = {}
+        self._own_alerts: dict[int, AlertsRecord] = {}
         self.snapshot_offset = 0  # the same of the snapshot last written or loaded
         # The offsets to reach in each input topic before alerts are published; None until they have been asked for.
         self.targets: dict[str, int] | None = None
@@ -250,11 +251,15 @@ class PartitionState:
         """Note that the record at that offset of the changelog, the next one, has been applied."""
         self.recovered_to, self.last_checksum = offset + 1, checksum
         self._appended.pop(offset, None)
+        self._own_alerts.pop(offset, None)
         self._count_on()
 
     def _count_on(self) -> None:
         while self.recovered_to in self._appended:
             self.last_checksum = self._appended.pop(self.recovered_to)
+            alerts = self._own_alerts.pop(self.recovered_to, None)
+            if alerts is not None:
+                self.note_alerts(alerts)
             self.recovered_to += 1
 
     def rows(self) -> Iterator[Row]:
@@ -304,10 +309,13 @@ class PartitionState:
         """Note alerts of our own that have their place in the changelog.
 
         A worker that was paused may hear of its place late, when a recovery has read it in its order with what others appended after it:
-        noted once more behind those, an alert that was resolved since would be announced for ever.
+        noted once more behind those, an alert that was resolved since would be announced for ever. It may also hear of it early, before a
+        recovery has read what others appended in between: so they are noted once more when everything before them has been applied (seen
+        in the torture test: a worker held other alerts than the changelog says).
         """
         if offset >= self.recovered_to:
             self.note_alerts(record)
+            self._own_alerts[offset] = record
             self.note_appended(offset, checksum)
 
     def note_alerts(self, record: AlertsRecord) -> None:

@@ -89,6 +89,20 @@ def frozen_record(closed_at: int = 5, version: int = 1, as_of: int = 5, closing:
     return FrozenRecord(0, D1, "2020-09", closing, closed_at, [b"{}"], version, as_of)
 
 
+def test_own_alerts_count_in_the_order_of_the_log_also_when_their_place_is_known_before_what_lies_ahead_is_read() -> None:
+    state = state_at("2020-09-20")
+    state.recovered_to = 4
+    alert = "case_overdue|x"
+    state.note_own_alerts(AlertsRecord(0, {alert: b"{}"}, []), 5, 55)  # of a worker that was paused; 4 is its successor's
+    assert (list(state.announced), state.recovered_to) == ([alert], 4)
+    state.apply(AlertsRecord(0, {}, [alert]))
+    state.note_read(4, 44)
+    assert (list(state.announced), state.recovered_to, state.last_checksum) == ([alert], 6, 55)
+    state.note_own_alerts(AlertsRecord(0, {}, [alert]), 6, 66)
+    assert (list(state.announced), state.recovered_to) == ([], 7)
+    assert state._own_alerts == {}
+
+
 @given(
     st.permutations(
         [
