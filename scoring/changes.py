@@ -35,10 +35,7 @@ class Changes:
 
     def concern(self, period: int) -> bool:
         """Whether the scores of a period may have changed."""
-        if period in self.in_periods:
-            return True
-        firsts = self.lasting_from.values() if self.everything_from is None else (self.everything_from, *self.lasting_from.values())
-        return any(first <= period for first in firsts)
+        return self.of(period) != set()
 
     def merge(self, other: "Changes") -> None:
         """Note what others have noted."""

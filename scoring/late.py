@@ -153,27 +153,27 @@ def _request_withdrawn(department: Department, fact: Fact, instant: int) -> bool
     return request is None or _due_from(request.raised, instant)
 
 
-def _names_from(fact: Fact | None, place: int, department: Department, instant: int) -> bool:
-    """Whether the period that a fact names begins at the instant or after it."""
-    return fact is None or department.context.time.start_of(parse_period(fact[place])) >= instant
+def _names_from(fact: Fact | None, department: Department, instant: int) -> bool:
+    """Whether the period that a check or a draw names begins at the instant or after it."""
+    return fact is None or department.context.time.start_of(parse_period(fact[6])) >= instant
 
 
 @_on("guide.checked")
 def _guide_checked(department: Department, fact: Fact, instant: int) -> bool:
     """Counts in the period that it names."""
     check = department.checks.get(fact[4])
-    return _names_from(fact, 6, department, instant) and (check is None or _names_from(check.checked, 6, department, instant))
+    return _names_from(fact, department, instant) and (check is None or _names_from(check.checked, department, instant))
 
 
 @_on("sample.drawn")
 def _sample_drawn(department: Department, fact: Fact, instant: int) -> bool:
     """Counts in the period that it names."""
     sample = department.samples.get(fact[4])
-    return _names_from(fact, 6, department, instant) and (sample is None or _names_from(sample.drawn, 6, department, instant))
+    return _names_from(fact, department, instant) and (sample is None or _names_from(sample.drawn, department, instant))
 
 
 @_on("inspection.recorded")
 def _inspection_recorded(department: Department, fact: Fact, instant: int) -> bool:
     """Counts in the period that its sample names."""
     sample = department.samples.get(fact[4])
-    return sample is None or _names_from(sample.drawn, 6, department, instant)
+    return sample is None or _names_from(sample.drawn, department, instant)

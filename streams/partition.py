@@ -69,8 +69,7 @@ class PartitionState:
         # Of the changelog: everything before it has been applied, and the checksum of the last record; what was appended beyond.
         self.recovered_to = 0
         self.last_checksum = 0
-        self._appended: dict[int, int] = {}
-        self._own_alerts: dict[int, AlertsRecord] = {}
+        self._appended: dict[int, tuple[int, AlertsRecord | None]] = {}
         self.snapshot_offset = 0  # the same of the snapshot last written or loaded
         # The offsets to reach in each input topic before alerts are published; None until they have been asked for.
         self.targets: dict[str, int] | None = None
@@ -89,10 +88,16 @@ class PartitionState:
         outcomes: list[Outcome] = []
         done = 0
         for place, fact in enumerate(facts):
+            if fact[CODE] in PERIOD_CODES:
+                after = place + 1
+                outcomes += self._take_together(facts[done:after], arrivals[done:after], packed[done:after])
+                self.look_at_closings()
+                done = after
+                continue
             closed = self._closed_of.get(fact[DEPARTMENT])
-            if fact[CODE] in PERIOD_CODES or (closed is not None and self._may_adjust(fact, closed)):
+            if closed is not None and self._may_adjust(fact, closed):
                 outcomes += self._take_together(facts[done:place], arrivals[done:place], packed[done:place])
-                outcomes.append(self._take_by_itself(fact, arrivals[place], packed[place]))
+                outcomes.append(self._take_late(fact, arrivals[place], packed[place], closed))
                 done = place + 1
         outcomes += self._take_together(facts[done:], arrivals[done:], packed[done:])
         return outcomes
@@ -127,14 +132,9 @@ class PartitionState:
             self.first_arrivals[key] = arrived
             self._arrivals_noted += 1
 
-    def _take_by_itself(self, fact: Fact, arrival: int, packed: bytes) -> Outcome:
-        """An order, or a fact of a department with closed periods: what that would change in them becomes adjustments."""
-        code = fact[DEPARTMENT]
-        closed = self._closed_of.get(code)
-        if closed is None or fact[CODE] in PERIOD_CODES:
-            [outcome] = self._take_together((fact,), (arrival,), (packed,))
-            self.look_at_closings()
-            return outcome
+    def _take_late(self, fact: Fact, arrival: int, packed: bytes, closed: ClosedPeriods) -> Outcome:
+        """A fact of a department with closed periods, by itself: what it would change in them becomes adjustments."""
+        code, arrived = fact[DEPARTMENT], arrival * MILLISECOND
         self.city.settle_department(code)
         for label in closed.labels:
             if (code, label) not in self._standing:  # as it stands before this fact
@@ -145,7 +145,6 @@ class PartitionState:
         self.city.settle_department(code)
         if outcome == "new":
             for label in closed.labels:
-                arrived = arrival * MILLISECOND
                 if department.changes.concern(parse_period(label)) and not self.closed[code, label].includes(arrived):
                     self._adjust(fact, arrived, label)
         department.changes.merge(before)
@@ -238,26 +237,24 @@ class PartitionState:
         else:
             self.note_frozen(record)
 
-    def note_appended(self, offset: int, checksum: int) -> None:
+    def note_appended(self, offset: int, checksum: int, alerts: AlertsRecord | None = None) -> None:
         """Note that a record of our own has its place in the changelog and has been applied.
 
         Another worker's record in between (one that woke up late) stops the count: the next recovery reads it.
         """
         if offset >= self.recovered_to:
-            self._appended[offset] = checksum
+            self._appended[offset] = (checksum, alerts)
             self._count_on()
 
     def note_read(self, offset: int, checksum: int) -> None:
         """Note that the record at that offset of the changelog, the next one, has been applied."""
         self.recovered_to, self.last_checksum = offset + 1, checksum
         self._appended.pop(offset, None)
-        self._own_alerts.pop(offset, None)
         self._count_on()
 
     def _count_on(self) -> None:
         while self.recovered_to in self._appended:
-            self.last_checksum = self._appended.pop(self.recovered_to)
-            alerts = self._own_alerts.pop(self.recovered_to, None)
+            self.last_checksum, alerts = self._appended.pop(self.recovered_to)
             if alerts is not None:
                 self.note_alerts(alerts)
             self.recovered_to += 1
@@ -315,8 +312,7 @@ class PartitionState:
         """
         if offset >= self.recovered_to:
             self.note_alerts(record)
-            self._own_alerts[offset] = record
-            self.note_appended(offset, checksum)
+            self.note_appended(offset, checksum, record)
 
     def note_alerts(self, record: AlertsRecord) -> None:
         """Note announced and resolved alerts, in the order of the log.

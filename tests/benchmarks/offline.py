@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timezone
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from typing import Any
@@ -50,8 +51,8 @@ def by_stage(events: int) -> dict[str, Any]:
     city = City(create_context(default_ruleset(), AS_OF))
     for place in range(0, count, CHUNK):
         chunk = lines[place : place + CHUNK]
-        facts = stages.timed("parse and validate", lambda: parse_facts(chunk))  # noqa: B023
-        stages.timed("index and fold", lambda: city.take_each(facts) and None)  # noqa: B023
+        facts = stages.timed("parse and validate", partial(parse_facts, chunk))
+        stages.timed("index and fold", partial(city.take_each, facts))
     stages.timed("settle the counters", city.settle)
     stages.timed("score", lambda: score_city(city))
     gc.enable()

@@ -100,7 +100,7 @@ def test_own_alerts_count_in_the_order_of_the_log_also_when_their_place_is_known
     assert (list(state.announced), state.recovered_to, state.last_checksum) == ([alert], 6, 55)
     state.note_own_alerts(AlertsRecord(0, {}, [alert]), 6, 66)
     assert (list(state.announced), state.recovered_to) == ([], 7)
-    assert state._own_alerts == {}
+    assert state._appended == {}
 
 
 @given(
