@@ -69,7 +69,7 @@ class PartitionState:
         # Of the changelog: everything before it has been applied, and the checksum of the last record; what was appended beyond.
         self.recovered_to = 0
         self.last_checksum = 0
-        self._appended: dict[int, tuple[int, AlertsRecord | None]] = {}
+        self._appended: dict[int, tuple[int, AlertsRecord | None]] = {}  # checksum, and alerts to be noted in their order
         self.snapshot_offset = 0  # the same of the snapshot last written or loaded
         # The offsets to reach in each input topic before alerts are published; None until they have been asked for.
         self.targets: dict[str, int] | None = None

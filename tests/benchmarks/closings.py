@@ -68,8 +68,7 @@ def of_months(months: int, volume: float, closed: bool) -> Figures:
             pipeline.fold(chunk)
         pipeline.settle()
         runs.append(pipeline.stages.of(size))
-    adjusted = sum(len(state.adjustments) for state in pipeline.states.values())
-    return {"months": months, "periods": periods, "events": size, "runs": runs, "adjustments": adjusted}
+    return {"months": months, "periods": periods, "events": size, "runs": runs}
 
 
 def measure(quick: bool, say: Callable[[str], None]) -> Figures:

@@ -13,8 +13,8 @@ from models.facts import AT, Fact, pack
 from models.instants import SECOND, parse_instant
 from models.rulesets import default_ruleset
 from scoring.context import create_context
-from scoring.local_time import parse_period
-from scoring.periods import Closing, adjustments, closings, frozen
+from scoring.local_time import parse_period, period_label
+from scoring.periods import Arrived, Closing, adjustments, closings, frozen
 from streams import partition
 from streams.changelog import AlertsRecord, ChunkRecord, FrozenRecord
 from streams.partition import PartitionState
@@ -179,9 +179,12 @@ def pending(state: PartitionState) -> dict[str, str]:
 
 
 def freeze(state: PartitionState, closing: Closing, *held: tuple[Fact, str]) -> FrozenRecord:
-    log = [(instant(arrival), one) for one, arrival in held]
+    return freeze_log(state, closing, [(instant(arrival), one) for one, arrival in held])
+
+
+def freeze_log(state: PartitionState, closing: Closing, log: list[Arrived]) -> FrozenRecord:
     records = [record.to_json() for record in frozen(closing, log, state.city.context)]
-    record = FrozenRecord(0, D1, "2020-08", closing.id, closing.at, records, 2, closing.at)
+    record = FrozenRecord(0, closing.department, period_label(closing.period), closing.id, closing.at, records, 2, closing.at)
     state.freeze(closing, record)
     return record
 
@@ -313,11 +316,9 @@ def closed_until(last: str, early: list[Fact]) -> PartitionState:
     state.apply(ChunkRecord("cases", 0, 0, len(early), early, [one[AT] // 1_000 for one in early]))
     state.city.settle()
     state.look_at_closings()
-    for (code, label), closing in [*state.pending_closings.items()]:
+    for (_, label), closing in [*state.pending_closings.items()]:
         if label <= last:
-            log = [(one[AT], one) for one in early]
-            records = [record.to_json() for record in frozen(closing, log, state.city.context)]
-            state.freeze(closing, FrozenRecord(0, code, label, closing.id, closing.at, records, 1, closing.at))
+            freeze_log(state, closing, [(one[AT], one) for one in early])
     return state
 
 
