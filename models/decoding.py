@@ -100,22 +100,33 @@ _REFUSALS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
 def decode_facts(values: Sequence[bytes | None]) -> list[Fact | None]:
     """The fact of each value; None where that is not plainly a good event."""
-    facts: list[Fact | None] = []
-    for value in values:
-        try:
-            if len(value) > MAX_RECORD_BYTES:  # type: ignore[arg-type]  # None raises, as meant
-                facts.append(None)
-                continue
-            event = _decode(value)  # type: ignore[arg-type]
-            code, check_department, own = _OF_STRUCT[type(event)]
-            fields = _astuple(event)
-            fact = (code, check_department(fields[2]), parse_instant(fields[3])) + fields[4:]  # noqa: RUF005  # half the time of *
-            for place, convert in own:
-                held = fact[place]
-                if held is not None and (converted := convert(held)) != held:  # most are only checked
-                    fact = (*fact[:place], converted, *fact[place + 1 :])
-        except _REFUSALS:
-            facts.append(None)
-        else:
-            facts.append(fact)
+    try:
+        return [*_facts_of(values)]
+    except _REFUSALS:
+        return [_fact_of(value) for value in values]
+
+
+def _fact_of(value: bytes | None) -> Fact | None:
+    try:
+        return _facts_of([value])[0]
+    except _REFUSALS:
+        return None
+
+
+def _facts_of(values: Sequence[bytes | None]) -> list[Fact]:
+    """The facts of values that are all plainly good; refuses them otherwise. A step for all, then the next: a tenth less than by value."""
+    if max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]  # None raises, as meant
+        raise ValueError
+    events = [_decode(value) for value in values]  # type: ignore[arg-type]
+    kinds = [_OF_STRUCT[type(event)] for event in events]
+    facts = [
+        (code, check_department(fields[2]), parse_instant(fields[3])) + fields[4:]  # noqa: RUF005  # half the time of *
+        for (code, check_department, _), fields in zip(kinds, map(_astuple, events), strict=True)
+    ]
+    for number, (_, _, own) in enumerate(kinds):
+        for place, convert in own:
+            fact = facts[number]
+            held = fact[place]
+            if held is not None and (converted := convert(held)) != held:  # most are only checked
+                facts[number] = (*fact[:place], converted, *fact[place + 1 :])
     return facts

@@ -6,7 +6,7 @@ so that a copy sent on by another system is still a copy.
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -42,9 +42,9 @@ def field_of(fact: Fact, name: str) -> Any:
 pack: Callable[[Fact], bytes] = msgspec.msgpack.Encoder().encode
 
 
-def digest_of(packed: bytes) -> int:
-    """A digest of a packed fact, equal in every process, to tell a copy from a second content under the same id."""
-    return _DIGESTS[zlib.crc32(packed) & 0xFFFF]
+def digests_of(packed: Iterable[bytes]) -> list[int]:
+    """A digest of each packed fact, equal in every process, to tell a copy from a second content under the same id."""
+    return [_DIGESTS[zlib.crc32(content) & 0xFFFF] for content in packed]
 
 
 # The same digest, as the integer that all of its value share.
@@ -53,4 +53,4 @@ shared_digest: Callable[[int], int] = _DIGESTS.__getitem__
 
 def digest(fact: Fact) -> int:
     """The digest of a fact that has not been packed."""
-    return digest_of(pack(fact))
+    return digests_of([pack(fact)])[0]

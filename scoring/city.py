@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Literal
 
-from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digest_of, pack, shared_digest
+from models.facts import AT, CODE, CODE_OF_TYPE, DEPARTMENT, EVENT_ID, Fact, digests_of, pack, shared_digest
 from scoring.context import Context
 from scoring.department import Counters, Department
 from scoring.folding import FOLDS
@@ -42,12 +42,18 @@ class City:
             facts: the facts.
             packed: the bytes of each, where the caller has them already.
         """
+        contents = digests_of(map(pack, facts) if packed is None else packed)
+        ids = [fact[EVENT_ID] for fact in facts]
+        digests = self._digests
+        if len(set(ids)) == len(ids) and digests.keys().isdisjoint(ids):  # nearly always
+            digests.update(zip(ids, contents, strict=True))
+            self.take_new(facts)
+            return ["new"] * len(ids)
         outcomes: list[Outcome] = []
         new: list[Fact] = []
-        digests = self._digests
         known = len(digests)
-        for fact, content in zip(facts, map(digest_of, map(pack, facts) if packed is None else packed), strict=True):
-            held = digests.setdefault(fact[EVENT_ID], content)  # one look into a table that is in no cache
+        for fact, content in zip(facts, contents, strict=True):
+            held = digests.setdefault(fact[EVENT_ID], content)
             if len(digests) > known:
                 known += 1
                 new.append(fact)

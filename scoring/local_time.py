@@ -5,7 +5,7 @@ boundaries, so that a rule of daylight saving costs nothing and midnight on the 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -37,14 +37,16 @@ class LocalTime:
         """The period that an instant belongs to; 00:00 on the 1st belongs to the new month."""
         return bisect_right(self._months, instant) - 1
 
-    def periods_of(self, instants: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """The period of each instant, and its first instant. Of many that lie near each other a third of the time."""
+    def periods_of(self, instants: Iterable[int]) -> list[int]:
+        """The period of each instant. Of many that lie near each other a third of the time."""
+        periods: list[int] = []
         start = end = period = 0
         for instant in instants:
             if not start <= instant < end:
                 period = self.period_of(instant)
                 start, end = self._months[period], self._months[period + 1]
-            yield period, start
+            periods.append(period)
+        return periods
 
     def start_of(self, period: int) -> int:
         """The first instant of a period."""

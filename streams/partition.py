@@ -109,28 +109,29 @@ class PartitionState:
     def _take_together(self, facts: Sequence[Fact], arrivals: Sequence[int], packed: Sequence[bytes] | None) -> list[Outcome]:
         outcomes = self.city.take_each(facts, packed)
         periods = self.city.context.time.periods_of([fact[AT] for fact in facts])
-        for fact, arrival, outcome, (period, _) in zip(facts, arrivals, outcomes, periods, strict=True):
-            if outcome != "conflict":
-                self._note_arrival(fact, arrival * MILLISECOND, period)
+        latest, first_arrivals = self._latest, self.first_arrivals
+        for fact, arrival, outcome, period in zip(facts, arrivals, outcomes, periods, strict=True):
+            if outcome == "conflict":
+                continue
+            arrived, code = arrival * MILLISECOND, fact[DEPARTMENT]
+            if fact[CODE] in PERIOD_CODES:
+                self._note_order(arrived, fact)
+                continue
+            held = latest.get(code)
+            if held is None or arrived >= held[0]:
+                latest[code] = (arrived, fact)
+            first = first_arrivals.get((code, period))
+            if first is None or arrived < first:  # of copies the earliest arrival counts
+                first_arrivals[code, period] = arrived
+                self._arrivals_noted += 1
         return outcomes
 
-    def _note_arrival(self, fact: Fact, arrived: int, period: int) -> None:
+    def _note_order(self, arrived: int, fact: Fact) -> None:
         """Of copies the earliest arrival counts."""
-        if fact[CODE] in PERIOD_CODES:
-            held = [order for order in self.orders if order[1][EVENT_ID] == fact[EVENT_ID]]
-            if not held or arrived < held[0][0]:
-                self.orders = [*(order for order in self.orders if order not in held), (arrived, fact)]
-                self._closed_as_of = None
-            return
-        code = fact[DEPARTMENT]
-        latest = self._latest.get(code)
-        if latest is None or arrived >= latest[0]:
-            self._latest[code] = (arrived, fact)
-        key = (code, period)
-        first = self.first_arrivals.get(key)
-        if first is None or arrived < first:
-            self.first_arrivals[key] = arrived
-            self._arrivals_noted += 1
+        held = [order for order in self.orders if order[1][EVENT_ID] == fact[EVENT_ID]]
+        if not held or arrived < held[0][0]:
+            self.orders = [*(order for order in self.orders if order not in held), (arrived, fact)]
+            self._closed_as_of = None
 
     def _take_late(self, fact: Fact, arrival: int, packed: bytes, closed: ClosedPeriods) -> Outcome:
         """A fact of a department with closed periods, by itself: what it would change in them becomes adjustments."""

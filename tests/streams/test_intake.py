@@ -19,6 +19,7 @@ from models.instants import parse_instant
 from models.rulesets import default_ruleset
 from models.wire import Reason
 from scoring.context import create_context
+from scoring.local_time import parse_period
 from streams.app import REQUEST_BYTES, create_app
 from streams.balance import Balance
 from streams.changelog import decode, encode_chunk
@@ -187,7 +188,7 @@ def test_copies_are_counted_and_not_kept_again() -> None:
     intake = take(held, record(one), record(one | {"source": "another system"}))
     assert (len(intake.record.facts), intake.record.duplicates, intake.quarantined) == (1, 1, [])
     again = take(held, record(one), record(one, headers=(("trace", b"x"),)))
-    assert (again.record.facts, again.record.duplicates) == ([], 2)
+    assert (again.record.facts, again.record.duplicates, again.last_event_at) == ([], 2, 0)
     assert held.city.departments[D1].version == 1
 
 
@@ -200,6 +201,13 @@ def test_of_two_contents_under_one_id_the_first_stands() -> None:
     assert set(held.city.departments[D1].cases) == {"S1"}
     assert take(held, record(event(event_id="e", serial="S2"))).quarantined
     assert intake.record.quarantined == 1
+
+
+def test_a_second_content_arrives_in_no_period() -> None:
+    held = state()
+    take(held, record(event(event_id="e", at="2020-09-01")), record(event(event_id="e", at="2020-07-01")))
+    take(held, record(event(event_id="e", at="2020-06-01"), arrival=1))
+    assert held.first_arrivals == {(D1, parse_period("2020-09")): ARRIVAL * 1_000}
 
 
 def test_a_conflict_with_what_is_dated_ahead_is_one_too() -> None:
