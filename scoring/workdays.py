@@ -42,13 +42,14 @@ class Deadline(Struct, frozen=True, gc=False):
 
 
 class Workdays:
-    """Which days are workdays, with both directions of counting in logarithmic time."""
+    """Which days are workdays, with both directions of counting by looking up."""
 
     def __init__(self, overrides: Sequence[YearOverride] = ()) -> None:
         self._overrides = {override.year: override for override in overrides}
         days = [FIRST_DAY + timedelta(days=day) for day in range(DAYS)]
         flags = [self._is_workday(day) for day in days]
         self._workdays_before = [0, *accumulate(flags)]
+        self._workdays = [n for n, works in enumerate(flags) if works]
         self._off = [n for n, (day, works) in enumerate(zip(days, flags, strict=True)) if not works and day.weekday() < _SATURDAY]
         self._made_up = [n for n, (day, works) in enumerate(zip(days, flags, strict=True)) if works and day.weekday() >= _SATURDAY]
         self._unpublished_before = [0, *accumulate(not self.covers(day.year) for day in days)]
@@ -97,8 +98,8 @@ class Workdays:
         """
         if count <= 0:
             return Deadline(day, provisional=False)
-        reached = bisect_left(self._workdays_before, self._workdays_before[day + 1] + count) - 1
-        reached = min(reached, DAYS - 1)
+        place = self._workdays_before[day + 1] + count - 1
+        reached = self._workdays[place] if place < len(self._workdays) else DAYS - 1
         return Deadline(reached, self.unpublished(day + 1, reached + 1))
 
 
