@@ -41,13 +41,18 @@ class ChunkRecord:
     sources: dict[str, int] = field(default_factory=dict)  # records sent on to their department's partition, by producer
     part: int = 0
     parts: int = 1
-    taken: int = field(default=-1, compare=False)  # facts in all parts, as read; -1 while it is written
+    taken: int = field(default=-1, compare=False)  # facts in all parts, as read or forgotten; -1 while it is written
     packed: list[bytes] = field(default_factory=list)  # the facts' bytes, where they were packed already
 
     @property
     def rerouted(self) -> int:
         """The records that were sent on."""
         return sum(self.sources.values())
+
+    def forget_facts(self) -> None:
+        """Keep the counts alone: all that is asked for once the facts are encoded."""
+        self.taken = len(self.facts)
+        self.facts, self.arrivals, self.packed = [], [], []
 
     def add(self, fact: Fact, arrival: int, packed: bytes) -> None:
         """Add a fact with its arrival (ms since the epoch) and its bytes."""

@@ -169,6 +169,10 @@ class Pipeline:
             await self._adjust(state.number, adjustments)
         with self.metrics.stage("append"):
             values = encode_chunk(intake.record)
+        # Until the chunk is durable its bytes are all that is needed. With all that dozens of chunks are made of held so long, the next
+        # ones are made in memory that is in no cache: an event took a tenth more.
+        intake.record.forget_facts()
+        message.value.clear()
         task = asyncio.ensure_future(self._finish(state, topic, message, intake, values, started))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

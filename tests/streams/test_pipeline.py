@@ -20,7 +20,7 @@ from models.rulesets import default_ruleset
 from models.settings import Settings
 from scoring.context import create_context
 from scoring.indicators import BY_ID
-from streams.changelog import AlertsRecord, decode
+from streams.changelog import AlertsRecord, ChunkRecord, decode, encode_chunk
 from streams.control import Gatekeeper
 from streams.driver import Interval
 from streams.intake import partition_of
@@ -101,8 +101,8 @@ class Worker:
         monkeypatch.setattr("streams.pipeline.end_process", self.ended.append)
         monkeypatch.setattr("streams.metrics.time", SimpleNamespace(thread_time=lambda: next(cpu) * self.cpu))
 
-    async def take(self, history: History) -> None:
-        """The chunk of one event, of the topic of cases or serials."""
+    async def take(self, history: History) -> Any:
+        """The chunk of one event, of the topic of cases or serials, after it has been processed."""
         [event] = history.events
         offset = next(self._offsets)
         chunk = SimpleNamespace(
@@ -110,9 +110,10 @@ class Worker:
             interval=Interval(offset, offset + 1),
         )  # fmt: skip
         await self.pipeline.process(TOPIC_OF_TYPE[event["type"]], chunk)
+        return chunk
 
-    async def serial(self, number: int, department: str = D1) -> None:
-        await self.take(More(department).add("serial.issued", "2020-09-03", serial=f"S{number}"))
+    async def serial(self, number: int, department: str = D1) -> Any:
+        return await self.take(More(department).add("serial.issued", "2020-09-03", serial=f"S{number}"))
 
     def measured(self) -> float:
         """How often it was measured how long an event took until its score was published."""
@@ -224,6 +225,21 @@ async def test_chunks_do_not_wait_for_the_appends_of_others(monkeypatch: pytest.
     await asyncio.gather(*worker.pipeline._tasks)
     assert worker.ended == []
     assert worker.broker.appended == [partition_of(D1, PARTITIONS)] * (APPENDS_IN_FLIGHT + 1)
+
+
+async def test_a_chunk_on_its_way_to_the_broker_holds_neither_records_nor_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[ChunkRecord] = []
+    monkeypatch.setattr("streams.pipeline.encode_chunk", lambda record: forgotten.append(record) or encode_chunk(record))
+    worker = Worker(monkeypatch)
+    worker.broker.answers.clear()
+    chunk = await worker.serial(1)
+    [record] = forgotten
+    assert (chunk.value, record.facts, record.arrivals, record.packed, record.taken) == ([], [], [], [], 1)
+    worker.broker.answers.set()
+    await asyncio.gather(*worker.pipeline._tasks)
+    [balance] = [state.balance for state in worker.states.values() if state.balance.rows()]
+    assert balance.counts("serials")["taken"] == 1
+    assert (worker.ended, worker.broker.appended) == ([], [partition_of(D1, PARTITIONS)])
 
 
 class Told(Pipeline):
