@@ -100,24 +100,33 @@ _REFUSALS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
 def decode_facts(values: Sequence[bytes | None]) -> list[Fact | None]:
     """The fact of each value; None where that is not plainly a good event."""
+    events: list[msgspec.Struct | None] = []
+    for value in values:
+        try:
+            events.append(_decode(value) if len(value) <= MAX_RECORD_BYTES else None)  # type: ignore[arg-type]  # None raises, as meant
+        except _REFUSALS:
+            events.append(None)
+    decoded = [event for event in events if event is not None]
+    facts: list[Fact | None]
     try:
-        return [*_facts_of(values)]
+        facts = [*_facts_of(decoded)]
     except _REFUSALS:
-        return [_fact_of(value) for value in values]
+        facts = [_fact_of(event) for event in decoded]
+    if len(facts) == len(events):
+        return facts
+    left = iter(facts)
+    return [None if event is None else next(left) for event in events]
 
 
-def _fact_of(value: bytes | None) -> Fact | None:
+def _fact_of(event: msgspec.Struct) -> Fact | None:
     try:
-        return _facts_of([value])[0]
+        return _facts_of([event])[0]
     except _REFUSALS:
         return None
 
 
-def _facts_of(values: Sequence[bytes | None]) -> list[Fact]:
-    """The facts of values that are all plainly good; refuses them otherwise. A step for all, then the next: a tenth less than by value."""
-    if max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]  # None raises, as meant
-        raise ValueError
-    events = [_decode(value) for value in values]  # type: ignore[arg-type]
+def _facts_of(events: Sequence[msgspec.Struct]) -> list[Fact]:
+    """The facts of events whose values are all as they should be; refuses them otherwise. A step for all, then the next: that is faster."""
     kinds = [_OF_STRUCT[type(event)] for event in events]
     facts = [
         (code, check_department(fields[2]), parse_instant(fields[3])) + fields[4:]  # noqa: RUF005  # half the time of *

@@ -34,8 +34,8 @@ from streams.topics import CHANGELOG
 
 # A member that is silent for so long is forgotten by the group.
 SESSION_SECONDS = 10.0
-# Chunks that are on their way to the broker, in memory until they are there. At a thousand events a second a fetch brings some twenty, and
-# with 16 the last of them waited for the first.
+# Chunks that are on their way to the broker, their bytes in memory until they are there. At a thousand events a second a fetch brings some
+# twenty, and with 16 the last of them waited for the first.
 APPENDS_IN_FLIGHT = 64
 ROUND_SECONDS = 0.05
 # Under lag a round is made at most this often: scores of a backlog are overtaken as soon as they are published. Nor do rounds take more

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from models import wire
+from models import decoding, wire
 from models.decoding import decode_facts
 from models.events import INPUT_TOPICS, MAX_RECORD_BYTES, Envelope, Event
 from models.facts import Fact, to_fact
@@ -47,6 +47,17 @@ def reason_of(value: bytes | None) -> str:
     result = parse_record(value)
     assert isinstance(result, Rejection), result
     return result.reason
+
+
+def test_what_is_in_doubt_costs_its_neighbours_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    serial, check, first = map(fact, (SERIAL, CHECK, LINES[0]))
+    decode, decoded = decoding._decode, []
+    monkeypatch.setattr(decoding, "_decode", lambda value: decoded.append(value) or decode(value))
+    unknown, no_time = SERIAL[:-1] + b',"more":1}', SERIAL.replace(b"2020-09-02", b"2020-19-02")
+    values = [SERIAL, unknown, CHECK, no_time, b"{", LINES[0]]
+    assert decode_facts(values) == [serial, None, check, None, None, first]
+    assert decoded == values
+    assert decode_facts([SERIAL, None, CHECK]) == [serial, None, check]
 
 
 # --- one record
